@@ -1,0 +1,1 @@
+"""The rooms where files become rows: readers, products, grids, the lake writer."""

@@ -1,0 +1,70 @@
+{#- What the engines spell differently, each macro hiding one difference. Everything else in the models is spelled alike on both;
+    tests/test_dialect.py refuses the spellings that are not. -#}
+
+
+{#- Parquet of the lake as a table. `partitioned` files have the columns year (SMALLINT) and month (TINYINT) from their folders.
+    Usage: from {{ read_lake('raw/chirps_monthly', partitioned=true) }}
+    DuckDB guesses partition types file by file, so they are given; Spark has no function for it but a path in backticks. -#}
+{% macro read_lake(path, partitioned=false) -%}{{ return(adapter.dispatch('read_lake')(path, partitioned)) }}{%- endmacro %}
+{% macro duckdb__read_lake(path, partitioned) -%}
+    read_parquet('{{ lake_path(path) }}/{{ 'year=*/month=*/' if partitioned }}[!._]*.parquet'
+        {%- if partitioned %}, hive_partitioning = true, hive_types = {'year': smallint, 'month': tinyint}{% else %}, hive_partitioning = false{% endif %})
+{%- endmacro %}
+{% macro spark__read_lake(path, partitioned) -%}
+    parquet.`{{ lake_path(path) }}`
+{%- endmacro %}
+
+
+{#- A path of the lake, absolute, because views over it are read by other processes from other folders. -#}
+{% macro lake_path(path='') -%}
+    {%- set root = env_var('SOILHOUSE_LAKE', 'lake') -%}
+    {%- if not root.startswith('/') -%}{%- set root = invocation_args_dict.project_dir ~ '/' ~ root -%}{%- endif -%}
+    {{ return(root ~ ('/' ~ path if path else '')) }}
+{%- endmacro %}
+
+
+{#- The series a kernel takes: an unordered list of (t INTEGER, v DOUBLE); kernels sort inside. Both fields are cast here, because
+    DuckDB binds structs by name and Spark by position. NULL values stay in: the kernel drops them. -#}
+{% macro series(t, v) -%}{{ return(adapter.dispatch('series')(t, v)) }}{%- endmacro %}
+{% macro duckdb__series(t, v) -%} list(struct_pack(t := cast({{ t }} as integer), v := cast({{ v }} as double))) {%- endmacro %}
+{% macro spark__series(t, v) -%} collect_list(named_struct('t', cast({{ t }} as int), 'v', cast({{ v }} as double))) {%- endmacro %}
+
+
+{#- Days of the month of a date. -#}
+{% macro days_in_month(date) -%} day(last_day({{ date }})) {%- endmacro %}
+
+
+{#- The first of a month as DATE from integer year and month. Spark's make_date is DuckDB's. -#}
+{% macro first_of_month(year, month) -%} make_date(cast({{ year }} as int), cast({{ month }} as int), 1) {%- endmacro %}
+
+
+{#- The first of the month `months` after a date that is a first of a month. -#}
+{% macro add_months_to(date, months) -%}{{ return(adapter.dispatch('add_months_to')(date, months)) }}{%- endmacro %}
+{% macro duckdb__add_months_to(date, months) -%} cast({{ date }} + to_months(cast({{ months }} as integer)) as date) {%- endmacro %}
+{% macro spark__add_months_to(date, months) -%} add_months({{ date }}, cast({{ months }} as int)) {%- endmacro %}
+
+
+{#- The calendar day, in the study's time zone, of a UTC timestamp. -#}
+{% macro local_date(utc) -%}{{ return(adapter.dispatch('local_date')(utc)) }}{%- endmacro %}
+{% macro duckdb__local_date(utc) -%} cast(timezone({{ literal(study('time_zone')) }}, timezone('UTC', {{ utc }})) as date) {%- endmacro %}
+{% macro spark__local_date(utc) -%} cast(from_utc_timestamp(cast({{ utc }} as timestamp), {{ literal(study('time_zone')) }}) as date) {%- endmacro %}
+
+
+{#- A float with NaN and infinity turned into NULL, as DOUBLE: what staging does to every float it lets through. -#}
+{% macro finite(expression) -%}
+    case when cast({{ expression }} as double) between -1.7976931348623157e308 and 1.7976931348623157e308 then cast({{ expression }} as double) end
+{%- endmacro %}
+
+
+{#- Whether any bit of a mask is set in an integer flag. -#}
+{% macro has_bits(flag, mask) -%} ((cast({{ flag }} as int) & {{ mask }}) <> 0) {%- endmacro %}
+
+
+{#- The name of a depth interval from its limits in cm: 0 and 5 are `0-5 cm`, 2.5 and 7.5 `2.5-7.5 cm`. Whole numbers are written without
+    a decimal point, which a plain cast to text does not do on either engine. -#}
+{% macro layer_name(top, bottom) -%}
+    concat({{ plain_number(top) }}, '-', {{ plain_number(bottom) }}, ' cm')
+{%- endmacro %}
+{% macro plain_number(value) -%}
+    case when {{ value }} = floor({{ value }}) then cast(cast(floor({{ value }}) as int) as string) else cast({{ value }} as string) end
+{%- endmacro %}

@@ -1,0 +1,72 @@
+{#- What the study says, with the defaults of dbt_project.yml for what it leaves out. Nested mappings are merged one level deep.
+    Usage: study('trends').alpha -#}
+{% macro study(key) -%}
+    {%- set given = var('study').get(key) -%}
+    {%- set default = var('study_defaults').get(key) -%}
+    {%- if given is none -%}
+        {{ return(default) }}
+    {%- elif given is mapping and default is mapping -%}
+        {%- set merged = {} -%}
+        {%- do merged.update(default) -%}
+        {%- do merged.update(given) -%}
+        {{ return(merged) }}
+    {%- else -%}
+        {{ return(given) }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Whether the study asks for a group of marts; used as config(enabled=needs('trends')) inside the model, because `+enabled` in
+    dbt_project.yml does not see the project's own vars. -#}
+{% macro needs(group) -%}
+    {{ return(group in study('groups')) }}
+{%- endmacro %}
+
+
+{#- Whether the study analyses a product: its staging view exists only then, because DuckDB cannot make a view over files that are not there. -#}
+{% macro uses_product(product) -%}
+    {{ return(product in study('series') | map(attribute='product') | list + study('stations')) }}
+{%- endmacro %}
+
+
+{#- A study's text as an SQL string literal. The only way in which study text enters SQL. -#}
+{% macro literal(value) -%}
+    {%- if value is none -%} cast(null as string)
+    {%- else -%} '{{ (value | string) | replace("'", "''") }}'
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- A study's number as a DOUBLE literal, NULL where it is not given. -#}
+{% macro number(value) -%}
+    {%- if value is none -%} cast(null as double)
+    {%- else -%} cast({{ value | float }} as double)
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The study's series with their number from 1, which is `series_id` in every intermediate model. -#}
+{% macro study_series() -%}
+    {%- set numbered = [] -%}
+    {%- for entry in study('series') -%}
+        {%- set row = {'series_id': loop.index, 'layer': 'surface', 'scale': 1, 'offset': 0} -%}
+        {%- do row.update(entry) -%}
+        {%- do numbered.append(row) -%}
+    {%- endfor -%}
+    {{ return(numbered) }}
+{%- endmacro %}
+
+
+{#- The column of a staging view that carries a variable at a layer: soil_moisture at `0-5 cm` is soil_moisture_0_5cm. -#}
+{% macro staged_column(variable, layer) -%}
+    {%- if layer == 'surface' -%} {{ variable }}
+    {%- else -%} {{ variable }}_{{ layer | replace(' ', '') | replace('-', '_') | replace('.', 'p') }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- Whether a series comes from a product that users bring themselves (`table`, `raster`): then the study names its column, and
+    stg_custom stages it; every other product has a staging view of its own. -#}
+{% macro is_custom(series) -%}
+    {{ return(series.get('column') is not none) }}
+{%- endmacro %}

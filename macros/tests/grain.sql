@@ -1,0 +1,7 @@
+{#- No two rows share the columns of the grain, and none of them is NULL. -#}
+{% test grain(model, columns) %}
+select {{ columns | join(', ') }}, count(*) as n_rows
+from {{ model }}
+group by {{ columns | join(', ') }}
+having count(*) > 1 {%- for column in columns %} or {{ column }} is null {%- endfor %}
+{% endtest %}

@@ -1,0 +1,45 @@
+-- What the study analyses, one row a variable, product and layer. `series_id` stands for the three (and for the grid and the unit)
+-- in the intermediate models, so that billions of rows are grouped by a number and labelled at the end.
+with asked as (
+    {% for series in study_series() %}
+    select
+        {{ series.series_id }} as series_id,
+        {{ literal(series.variable) }} as variable,
+        {{ literal(series.product) }} as product,
+        {{ literal(series.layer) }} as layer,
+        {{ literal(series.get('unit')) }} as given_unit,
+        {{ literal(series.get('monthly_statistic')) }} as given_statistic,
+        {{ number(study('trends').epsilon.get(series.variable)) }} as given_epsilon
+    {% if not loop.last %}union all{% endif %}
+    {% else %}
+    select
+        cast(null as int) as series_id, cast(null as string) as variable, cast(null as string) as product, cast(null as string) as layer,
+        cast(null as string) as given_unit, cast(null as string) as given_statistic, cast(null as double) as given_epsilon
+    where false
+    {% endfor %}
+),
+
+products as (
+    select product, grid_id, time_step from {{ read_lake('catalog/products') }}
+),
+
+variables as (
+    select * from {{ ref('variables') }}
+)
+
+select
+    asked.series_id,
+    {{ literal(var('study').name) }} as study,
+    asked.variable,
+    asked.product,
+    asked.layer,
+    products.grid_id,
+    products.time_step,
+    coalesce(asked.given_unit, variables.unit) as unit,
+    coalesce(asked.given_statistic, variables.monthly_statistic, 'mean') as monthly_statistic,
+    coalesce(asked.given_epsilon, cast(variables.epsilon_per_year as double), cast(0 as double)) as epsilon_per_year,
+    coalesce(variables.falling, 'decrease') as falling,
+    coalesce(variables.rising, 'increase') as rising
+from asked
+left join products on asked.product = products.product
+left join variables on asked.variable = variables.variable

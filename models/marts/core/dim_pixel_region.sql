@@ -1,0 +1,6 @@
+select
+    grid_id,
+    pixel_id,
+    region_id,
+    fraction
+from {{ ref('int_pixel_region') }}

@@ -1,0 +1,40 @@
+-- Products that users bring themselves (`table`, `raster`): the study gives each series its column, scale, offset and range.
+-- The fill values are those the product declares (catalog/columns); the range is that of the physical value.
+{% set custom = study_series() | selectattr('column', 'defined') | list %}
+
+{% for series in custom %}
+select
+    {{ series.series_id }} as series_id,
+    cast(pixel_id as bigint) as pixel_id,
+    obs_date,
+    cast(year as int) as year,
+    cast(month as int) as month,
+    cast(null as boolean) as is_frozen,
+    value
+from (
+    select
+        pixel_id, obs_date, year, month,
+        case
+            when cast({{ series.column }} as double) in (
+                select fill_value from {{ read_lake('catalog/columns') }}
+                where product = {{ literal(series.product) }} and column_name = {{ literal(series.column) }}
+            ) then cast(null as double)
+            else {{ finite(series.column) }} * {{ number(series.scale) }} + {{ number(series.offset) }}
+        end as value
+    from {{ read_lake('raw/' ~ series.product, partitioned=true) }}
+) as delivered
+{%- if series.valid_min is defined or series.valid_max is defined %}
+where value between {{ number(series.get('valid_min', -1e300)) }} and {{ number(series.get('valid_max', 1e300)) }}
+{%- endif %}
+{% if not loop.last %}union all{% endif %}
+{% else %}
+select
+    cast(null as int) as series_id,
+    cast(null as bigint) as pixel_id,
+    cast(null as date) as obs_date,
+    cast(null as int) as year,
+    cast(null as int) as month,
+    cast(null as boolean) as is_frozen,
+    cast(null as double) as value
+where false
+{% endfor %}

@@ -1,0 +1,1 @@
+"""What leaves the warehouse. Only marts are read here."""
