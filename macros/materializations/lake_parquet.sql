@@ -1,5 +1,5 @@
-{#- A mart as partitioned Parquet in the lake, read through a view over an explicit list of files (DuckDB), or an `incremental`
-    table with insert_overwrite (Spark).
+{#- A mart as partitioned Parquet in the lake, read through a view over an explicit list of files (DuckDB), or a partitioned table whose
+    months are overwritten (Spark).
 
     Why not dbt-duckdb's `external`: it copies everything through the database file and rewrites everything at every build.
     Why not swapping partition folders: a range inside a month drops the rest of the month, a kill between two renames breaks every
@@ -20,9 +20,7 @@
     {%- set root = lake_path('built/' ~ var('study').name ~ '/' ~ this.identifier) -%}
     {%- set owner = local_md5(target.path)[:8] -%}
     {%- set start, end = lake_parquet_range() -%}
-    {%- set in_range -%}
-        {%- if start -%} make_date(cast(year as int), cast(month as int), 1) >= date '{{ start }}' and make_date(cast(year as int), cast(month as int), 1) < date '{{ end }}' {%- else -%} true {%- endif -%}
-    {%- endset -%}
+    {%- set in_range = lake_parquet_in_range(start, end) -%}
 
     {{ run_hooks(pre_hooks) }}
 
@@ -58,18 +56,19 @@
 
     {%- if written -%}{%- do lake_parquet_files('sync', target_relation, {'files': written}) -%}{%- endif -%}
 
-    {#- the one step that readers see -#}
+    {#- the one step that readers see; columns by name, because folders would come last and in an order of their own -#}
     {%- set files = (kept + written) | sort -%}
+    {%- set columns = get_columns_in_query(sql) | join(', ') -%}
     {%- call statement('main') -%}
         create or replace view {{ target_relation }} as
         {% if files -%}
-        select * from read_parquet([
+        select {{ columns }} from read_parquet([
             {%- for file in files %}
             '{{ file }}'{{ ',' if not loop.last }}
             {%- endfor %}
         ], hive_partitioning = true, hive_types = {'year': int, 'month': int})
         {%- else -%}
-        select * from ({{ sql }}) as model where false
+        select {{ columns }} from ({{ sql }}) as model where false
         {%- endif %}
     {%- endcall -%}
 
@@ -80,9 +79,95 @@
 {% endmaterialization %}
 
 
+{#- On Spark: a table partitioned alike, one sorted file a month. Months of the range are overwritten and all others kept
+    (dbt-spark's `incremental` with insert_overwrite would keep months of the range that have no rows any more, and would not cut the
+    model to the range). A table whose columns are no longer the model's is made anew. -#}
 {% materialization lake_parquet, adapter="spark", supported_languages=['sql'] %}
-    {{ return(materialization_incremental_spark()) }}
+    {%- set partition_by = config.require('partition_by') -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {%- set existing = adapter.get_relation(database=this.database, schema=this.schema, identifier=this.identifier) -%}
+    {%- set start, end = lake_parquet_range() -%}
+    {%- set in_range = lake_parquet_in_range(start, end) -%}
+
+    {{ run_hooks(pre_hooks) }}
+
+    {%- if existing is not none and existing.type != 'table' -%}
+        {{ exceptions.raise_compiler_error(this ~ ' is a ' ~ existing.type ~ ', not a table of the lake. Drop it and build again.') }}
+    {%- endif -%}
+    {%- if config.get('contract').enforced -%}
+        {{ get_assert_columns_equivalent(sql) }}
+    {%- endif -%}
+
+    {%- set columns = get_column_schema_from_query(sql) -%}
+    {%- set is_same_table = existing is not none and lake_parquet_columns(columns) == lake_parquet_columns(adapter.get_columns_in_relation(existing)) -%}
+    {%- if start and existing is not none and not is_same_table -%}
+        {{ exceptions.raise_compiler_error('The columns of ' ~ this ~ ' are not those it was built with, so that months cannot be exchanged: build once without start and end.') }}
+    {%- endif -%}
+
+    {%- set data_columns = columns | map(attribute='name') | reject('in', partition_by) | list -%}
+    {%- set sorted_sql -%}
+        select {{ (data_columns + partition_by) | join(', ') }} from (
+            {{ sql }}
+        ) as model
+        where {{ in_range }}
+        distribute by {{ partition_by | join(', ') }}
+        sort by {{ (partition_by + config.require('sort_by')) | join(', ') }}
+    {%- endset -%}
+
+    {%- if is_same_table and not should_full_refresh() -%}
+        {#- before anything is written: in its default mode Spark would empty the table first -#}
+        {%- do run_query('set spark.sql.sources.partitionOverwriteMode = dynamic') -%}
+        {%- call statement('main') -%}
+            insert overwrite table {{ target_relation }} partition ({{ partition_by | join(', ') }})
+            {{ sorted_sql }}
+        {%- endcall -%}
+        {%- do lake_parquet_drop_empty_months(target_relation, sql, start, end) -%}
+    {%- else -%}
+        {%- if existing is not none -%}{%- do adapter.drop_relation(existing) -%}{%- endif -%}
+        {%- call statement('main') -%}
+            create table {{ target_relation }}
+            using parquet
+            {{ partition_cols(label='partitioned by') }}
+            {{ location_clause() }}
+            as
+            {{ sorted_sql }}
+        {%- endcall -%}
+    {%- endif -%}
+
+    {{ run_hooks(post_hooks) }}
+    {%- do persist_docs(target_relation, model) -%}
+    {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
+
+
+{#- Spark: months of the range that the model has no rows for leave the table. -#}
+{% macro lake_parquet_drop_empty_months(relation, sql, start, end) -%}
+    {%- set months = run_query('select distinct cast(year as int) as year, cast(month as int) as month from (' ~ sql ~ ') as model where ' ~ lake_parquet_in_range(start, end)) -%}
+    {%- set present = [] -%}
+    {%- for month in months.rows -%}{%- do present.append((month[0] | int, month[1] | int)) -%}{%- endfor -%}
+    {%- set table_months = run_query('show partitions ' ~ relation) -%}
+    {%- for partition in table_months.rows -%}
+        {%- set year, month = modules.re.search('year=([0-9]+)/month=([0-9]+)', partition[0]).groups() -%}
+        {%- set first = '%04d-%02d-01' | format(year | int, month | int) -%}
+        {%- if (year | int, month | int) not in present and (start is none or start <= first < end) -%}
+            {%- do run_query('alter table ' ~ relation ~ ' drop if exists partition (year = ' ~ year ~ ', month = ' ~ month ~ ')') -%}
+        {%- endif -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{#- Spark: names and types of columns in one order, since partition columns come last in a table. -#}
+{% macro lake_parquet_columns(columns) -%}
+    {%- set named = [] -%}
+    {%- for column in columns -%}{%- do named.append(column.name | lower ~ ' ' ~ column.dtype | lower) -%}{%- endfor -%}
+    {{ return(named | sort) }}
+{%- endmacro %}
+
+
+{#- The condition on `year` and `month` for the months of [start, end); true without them. -#}
+{% macro lake_parquet_in_range(start, end) -%}
+    {%- if start -%} make_date(cast(year as int), cast(month as int), 1) >= date '{{ start }}' and make_date(cast(year as int), cast(month as int), 1) < date '{{ end }}' {%- else -%} true {%- endif -%}
+{%- endmacro %}
 
 
 {#- [start, end) from the vars of those names, or [none, none]. -#}
