@@ -52,8 +52,12 @@
 
 {#- A float with NaN and infinity turned into NULL, as DOUBLE: what staging does to every float it lets through. -#}
 {% macro finite(expression) -%}
-    case when cast({{ expression }} as double) between -1.7976931348623157e308 and 1.7976931348623157e308 then cast({{ expression }} as double) end
+    case when cast({{ expression }} as double) between {{ largest_double('-') }} and {{ largest_double() }} then cast({{ expression }} as double) end
 {%- endmacro %}
+
+
+{#- The largest finite DOUBLE: NaN and infinity are above it (and -infinity below its negative) on both engines. -#}
+{% macro largest_double(sign='') -%} {{ return(sign ~ '1.7976931348623157e308') }} {%- endmacro %}
 
 
 {#- Whether any bit of a mask is set in an integer flag. -#}
@@ -63,7 +67,7 @@
 {#- The name of a depth interval from its limits in cm: 0 and 5 are `0-5 cm`, 2.5 and 7.5 `2.5-7.5 cm`. Whole numbers are written without
     a decimal point, which a plain cast to text does not do on either engine. -#}
 {% macro layer_name(top, bottom) -%}
-    concat({{ plain_number(top) }}, '-', {{ plain_number(bottom) }}, ' cm')
+    {{ plain_number(top) }} || '-' || {{ plain_number(bottom) }} || ' cm'
 {%- endmacro %}
 {% macro plain_number(value) -%}
     case when {{ value }} = floor({{ value }}) then cast(cast(floor({{ value }}) as int) as string) else cast({{ value }} as string) end

@@ -1,5 +1,6 @@
 -- Products that users bring themselves (`table`, `raster`): the study gives each series its column, scale, offset and range.
--- The fill values are those the product declares (catalog/columns); the range is that of the physical value.
+-- The fill values are those the product declares (catalog/columns); the range is that of the physical value, by default
+-- all finite numbers, so that neither NaN nor infinity passes.
 {% set custom = study_series() | selectattr('column', 'defined') | list %}
 
 {% for series in custom %}
@@ -17,15 +18,13 @@ from (
         case
             when cast({{ series.column }} as double) in (
                 select fill_value from {{ read_lake('catalog/columns') }}
-                where product = {{ literal(series.product) }} and column_name = {{ literal(series.column) }}
+                where product = {{ literal(series.product) }} and column_name = {{ literal(series.column) }} and fill_value is not null
             ) then cast(null as double)
-            else {{ finite(series.column) }} * {{ number(series.scale) }} + {{ number(series.offset) }}
+            else cast({{ series.column }} as double) * {{ number(series.scale) }} + {{ number(series.offset) }}
         end as value
     from {{ read_lake('raw/' ~ series.product, partitioned=true) }}
 ) as delivered
-{%- if series.valid_min is defined or series.valid_max is defined %}
-where value between {{ number(series.get('valid_min', -1e300)) }} and {{ number(series.get('valid_max', 1e300)) }}
-{%- endif %}
+where value between {{ number(series.get('valid_min', largest_double('-'))) }} and {{ number(series.get('valid_max', largest_double())) }}
 {% if not loop.last %}union all{% endif %}
 {% else %}
 select

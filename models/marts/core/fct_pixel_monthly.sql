@@ -6,15 +6,12 @@ with months as (
         pixel_id,
         year,
         month as month_number,
-        avg(value) as mean,
         min(value) as min,
         max(value) as max,
         stddev_samp(value) as sd,
         sum(value) as total,
         cast(count(value) as bigint) as n_days,
-        max(case when day(obs_date) <= 10 then 1 else 0 end)
-            + max(case when day(obs_date) between 11 and 20 then 1 else 0 end)
-            + max(case when day(obs_date) > 20 then 1 else 0 end) as n_dekads
+        bit_count(bit_or(case when day(obs_date) <= 10 then 1 when day(obs_date) <= 20 then 2 else 4 end)) as n_dekads
     from {{ ref('int_daily') }}
     {%- if study('exclude_frozen') %}
     where not coalesce(is_frozen, false)
@@ -27,7 +24,13 @@ labelled as (
         series.*,
         months.pixel_id,
         {{ first_of_month('months.year', 'months.month_number') }} as month,
-        months.mean, months.min, months.max, months.sd, months.total, months.n_days, months.n_dekads
+        months.total / nullif(months.n_days, 0) as mean,
+        months.min,
+        months.max,
+        months.sd,
+        months.total,
+        months.n_days,
+        months.n_dekads
     from months
     inner join {{ ref('int_series') }} as series on months.series_id = series.series_id
 )

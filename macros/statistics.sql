@@ -1,0 +1,37 @@
+{#- Statistics that SQL has no word for, or that the engines compute differently, as expressions over plain columns. -#}
+
+
+{#- Pearson's correlation of two columns in a group, NULL where one of them is constant, for which DuckDB's corr gives NaN and Spark's
+    NULL. Rounding can carry a perfect correlation past 1, so it is cut there.
+    Usage: select {{ correlation('x', 'y') }} as r ... group by ... -#}
+{% macro correlation(x, y) -%}
+    case when min({{ x }}) < max({{ x }}) and min({{ y }}) < max({{ y }})
+        then greatest(cast(-1 as double), least(cast(1 as double), corr({{ x }}, {{ y }})))
+    end
+{%- endmacro %}
+
+
+{#- The rank from 1 of a value in its partition; equal values share the mean of their ranks. Both windows are the same, so the engine
+    sorts once: rank() is the lowest rank of the tie, and a count up to the current row, which takes its peers in, the highest.
+    Usage: {{ average_rank('map_id', 'value') }} as rank_in_map -#}
+{% macro average_rank(partition_by, order_by) -%}
+    (rank() over (partition by {{ partition_by }} order by {{ order_by }})
+        + count(*) over (partition by {{ partition_by }} order by {{ order_by }})) / cast(2 as double)
+{%- endmacro %}
+
+
+{#- A quantile of a group (R's type 7, numpy's default) from the values' ranks 1 to n: the two values around position (n - 1) p + 1 with
+    their weights, all others with weight 0. For groups as large as a map, whose values percentile_cont would hold in memory all at
+    once; where they are ranked anyway the sum is free. `rank` and `n` are columns.
+    Usage: {{ quantile_of_ranked('value', 'rank_in_map', 'n_pixels', 0.25) }} as q25 -#}
+{% macro quantile_of_ranked(value, rank, n, p) -%}
+    sum({{ value }} * greatest(cast(0 as double), 1 - abs({{ rank }} - 1 - ({{ n }} - 1) * cast({{ p }} as double))))
+{%- endmacro %}
+
+
+{#- Probability of the value of rank 1 to n in a QQ plot: R's ppoints, (rank - a) / (n + 1 - 2a), a = 3/8 up to ten values, else 1/2. -#}
+{% macro plotting_position(rank, n) -%}
+    case when {{ n }} <= 10 then ({{ rank }} - cast(0.375 as double)) / ({{ n }} + cast(0.25 as double))
+        else ({{ rank }} - cast(0.5 as double)) / {{ n }}
+    end
+{%- endmacro %}
