@@ -1,0 +1,156 @@
+"""The kernels on Spark: the same numbers, and the wrapper standing in for the binding that Spark does not do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import duckdb
+import pytest
+
+import udfs
+
+pytestmark = pytest.mark.spark
+
+TEN = "(select cast(id as int) as i, cast(id * id % 7 as double) as v from range(10))"
+SERIES = "collect_list(named_struct('t', {t}, 'v', {v}))"
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory):
+    if shutil.which("java") is None:
+        pytest.skip("Spark needs a Java 17 runtime, and `java` is not on PATH")
+    pytest.importorskip("pyspark", reason="Spark is not installed: pip install 'soilhouse[spark]'")
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    session = (
+        SparkSession.builder.master("local[1]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.driver.memory", "1g")
+        .config("spark.driver.host", "127.0.0.1")
+        .config("spark.driver.bindAddress", "127.0.0.1")
+        .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("spark")))
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("OFF")
+    udfs.register_spark(session)
+    udfs.register_spark(session)
+    yield session
+    session.stop()
+
+
+def plain(value):
+    """Rows as dicts, lists as lists: what DuckDB gives."""
+    if hasattr(value, "asDict"):
+        return {name: plain(member) for name, member in value.asDict().items()}
+    return [plain(member) for member in value] if isinstance(value, list) else value
+
+
+def one(spark, query: str):
+    return plain(spark.sql(query).collect()[0][0])
+
+
+@pytest.fixture(scope="module")
+def expected():
+    with duckdb.connect() as connection:
+        udfs.register(connection)
+        built = "list({'t': i::integer, 'v': (i * i % 7)::double})"
+        queries = {
+            "mann_kendall": f"mann_kendall({built})",
+            "theil_sen": f"theil_sen({built})",
+            "fill_gaps": f"fill_gaps({built}, 3)",
+            "savitzky_golay": f"savitzky_golay({built}, 2, 1)",
+            "f_p": "f_p(4.0, 3, 20)",
+            "noncentral_f_p": "noncentral_f_p(4.0, 3, 20, 2.5)",
+            "t_p": "t_p(-2.1, 18)",
+            "chi2_quantile": "chi2_quantile(0.975, 20)",
+            "normal_quantile": "normal_quantile(0.975)",
+        }
+        assert set(queries) == {kernel.name for kernel in udfs.KERNELS}
+        return {
+            name: (
+                query.replace(built, SERIES.format(t="i", v="v")),
+                connection.execute(f"select {query} from range(10) as r(i)").fetchone()[0],
+            )
+            for name, query in queries.items()
+        }
+
+
+@pytest.mark.parametrize("name", [kernel.name for kernel in udfs.KERNELS])
+def test_the_same_numbers_as_on_duckdb(spark, expected, name):
+    call, value = expected[name]
+    source = TEN if "collect_list" in call else "range(1)"
+    assert one(spark, f"select {call} from {source}") == value
+
+
+@pytest.mark.parametrize(
+    ("t", "v"),
+    [
+        ("cast(i as bigint)", "v"),
+        ("cast(i as smallint)", "v"),
+        ("i", "cast(v as float)"),
+        ("i", "cast(v as int)"),
+        ("i", "cast(v as decimal(9, 3))"),
+    ],
+)
+def test_number_types_are_taken(spark, expected, t, v):
+    assert one(spark, f"select theil_sen({SERIES.format(t=t, v=v)}) from {TEN}") == expected["theil_sen"][1]
+
+
+def test_fields_go_by_name(spark, expected):
+    turned = "collect_list(named_struct('v', v, 't', i))"
+    assert one(spark, f"select theil_sen({turned}) from {TEN}") == expected["theil_sen"][1]
+
+
+@pytest.mark.parametrize(
+    ("built", "message"),
+    [
+        (
+            "collect_list(named_struct('t', date_add(date'2020-01-01', i), 'v', v))",
+            "field t: expected INTEGER, got date32",
+        ),
+        ("collect_list(named_struct('t', cast(i as double), 'v', v))", "field t: expected INTEGER, got DOUBLE"),
+        ("collect_list(named_struct('year', i, 'value', v))", "expected a struct of t, v, got one of year, value"),
+        ("collect_list(named_struct('t', i + 3000000000, 'v', v))", "field t: .*INTEGER"),
+    ],
+)
+def test_what_does_not_fit_is_named(spark, built, message):
+    with pytest.raises(Exception, match=f"theil_sen, argument series, {message}|theil_sen, argument series: {message}"):
+        spark.sql(f"select theil_sen({built}) from {TEN}").collect()
+
+
+@pytest.mark.parametrize("argument", ["NULL", "array()", "cast(NULL as array<struct<t:int,v:double>>)", "array(NULL)"])
+def test_nothing_to_work_on_is_null(spark, argument):
+    assert one(spark, f"select theil_sen({argument})") is None
+
+
+def test_filled_series_are_smoothed(spark, expected):
+    filled = f"fill_gaps({SERIES.format(t='i', v='v')}, 3)"
+    call = f"savitzky_golay(transform({filled}, x -> named_struct('t', x.t, 'v', x.v)), 2, 1)"
+    assert one(spark, f"select {call} from {TEN}") == expected["savitzky_golay"][1]
+
+
+def test_dbts_session_has_the_kernels(spark):
+    """The plugin wraps the cursor of dbt-spark's in-process session."""
+    session = pytest.importorskip("dbt.adapters.spark.session", reason="dbt-spark is not installed")
+    from pyspark.sql import SparkSession
+
+    import dbt_soilhouse
+
+    original = session.Cursor.execute
+    try:
+        dbt_soilhouse.SparkKernels("soilhouse").initialize()
+        dbt_soilhouse.SparkKernels("soilhouse").initialize()
+        assert session.Cursor.execute is not original
+        fresh = SparkSession.builder.getOrCreate()
+        fresh.sql("drop temporary function if exists normal_quantile")
+        if hasattr(fresh, "has_soilhouse_kernels"):
+            del fresh.has_soilhouse_kernels
+        with session.Cursor(server_side_parameters={}) as cursor:
+            cursor.execute("select normal_quantile(0.5) as z")
+            assert cursor.fetchone()[0] == 0.0
+    finally:
+        session.Cursor.execute = original

@@ -1,0 +1,206 @@
+"""Monotonic trends of single series: Mann-Kendall's test and the Theil-Sen line."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pyarrow as pa
+
+from udfs.arrow import struct_array
+from udfs.compiled import compiled
+from udfs.order_statistics import buckets, median_of_sorted, sort
+from udfs.series import from_arrow
+from udfs.slopes import put_series, slopes_at_ranks, workspace
+
+MANN_KENDALL = pa.struct(
+    [
+        ("n", pa.int32()),
+        ("s", pa.int64()),
+        ("var_s", pa.float64()),
+        ("z", pa.float64()),
+        ("p", pa.float64()),
+        ("tau_a", pa.float64()),
+        ("tau_b", pa.float64()),
+    ]
+)
+MANN_KENDALL_MINIMUM = 3
+
+THEIL_SEN = pa.struct(
+    [
+        ("n", pa.int32()),
+        ("slope", pa.float64()),
+        ("intercept", pa.float64()),
+        ("slope_lower", pa.float64()),
+        ("slope_upper", pa.float64()),
+    ]
+)
+THEIL_SEN_MINIMUM = 2
+
+NO_TIES = (0, 0.0, 0.0)
+
+Z_LOWER = -1.959963984540054
+"""The 2.5 % quantile of the normal distribution: the interval of a slope holds 95 %."""
+
+
+def mann_kendall(series: pa.ListArray) -> pa.StructArray:
+    """Mann-Kendall's test of each series (array of type SERIES); an array of type MANN_KENDALL.
+
+    S = sum over pairs i < j of sgn(v_j - v_i); var(S) with the correction for ties in v and in t (Kendall 1970);
+    Z = (S - sgn S) / sqrt(var S), 0 when S = 0; p two-sided, erfc(|Z| / sqrt 2).
+    NULL series and series of fewer than 3 values: NULL. Constant series: s, var_s, z = 0, p = 1, tau_b NULL.
+    """
+    data = from_arrow(series)
+    n = np.diff(data.offsets)
+    s, var_s, z, p, tau_a, tau_b = _mann_kendall(data.offsets, data.t, data.v)
+    return struct_array(
+        MANN_KENDALL, [n, s, var_s, z, p, tau_a, tau_b], is_null=data.is_null | (n < MANN_KENDALL_MINIMUM)
+    )
+
+
+def theil_sen(series: pa.ListArray) -> pa.StructArray:
+    """The Theil-Sen line of each series (array of type SERIES); an array of type THEIL_SEN.
+
+    slope = median of (v_j - v_i) / (t_j - t_i) over the pairs with t_i < t_j; intercept = median(v) - slope median(t);
+    the 95 % interval holds the slopes between two ranks by the normal approximation with ties (Sen 1968, eq. 2.6), the
+    formula of scipy.stats.theilslopes. All are per unit of t, and t keeps its gaps.
+    NULL series and series without two values at different t: NULL.
+    """
+    data = from_arrow(series)
+    n = np.diff(data.offsets)
+    slope, intercept, lower, upper = _theil_sen(data.offsets, data.t, data.v)
+    return struct_array(THEIL_SEN, [n, slope, intercept, lower, upper], is_null=data.is_null | np.isnan(slope))
+
+
+@compiled
+def _mann_kendall(offsets, t, v):
+    rows = offsets.size - 1
+    s = np.zeros(rows, np.int64)
+    var_s, z, p, tau_a, tau_b = np.zeros(rows), np.zeros(rows), np.ones(rows), np.zeros(rows), np.full(rows, np.nan)
+    longest = _longest(offsets)
+    ordered, space = np.empty(longest), buckets(longest)
+    for row in range(rows):
+        x = v[offsets[row] : offsets[row + 1]]
+        n = x.size
+        if n < MANN_KENDALL_MINIMUM:
+            continue
+        pairs = n * (n - 1) // 2
+        rising, falling = np.int64(0), np.int64(0)
+        for i in range(n - 1):
+            up, down = _count_signs(x[i + 1 :], x[i])
+            rising += up
+            falling += down
+        tied_t = _ties(t[offsets[row] : offsets[row + 1]])
+        if tied_t[0] > 0:
+            rising -= _rising_at_one_step(x, t[offsets[row] : offsets[row + 1]])
+        tied_v = NO_TIES
+        if rising + falling + tied_t[0] < pairs or tied_t[0] > 0:
+            ordered[:n] = x
+            sort(ordered[:n], space)
+            tied_v = _ties(ordered[:n])
+        score = rising - falling
+        variance = _variance(n, tied_v, tied_t)
+        s[row] = score
+        var_s[row] = variance
+        if score != 0:
+            z[row] = (score - 1.0 if score > 0 else score + 1.0) / math.sqrt(variance)
+            p[row] = math.erfc(abs(z[row]) / math.sqrt(2.0))
+            tau_a[row] = score / pairs
+        if tied_v[0] < pairs and tied_t[0] < pairs:
+            tau_b[row] = score / math.sqrt(float(pairs - tied_v[0]) * float(pairs - tied_t[0]))
+    return s, var_s, z, p, tau_a, tau_b
+
+
+@compiled
+def _longest(offsets):
+    longest = 0
+    for row in range(offsets.size - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    return longest
+
+
+@compiled
+def _count_signs(later, value):
+    """How many of `later` are above and below `value`."""
+    above = np.int64(0)
+    below = np.int64(0)
+    for i in range(later.size):
+        above += np.int64(later[i] > value)
+        below += np.int64(later[i] < value)
+    return above, below
+
+
+@compiled
+def _rising_at_one_step(x, t):
+    """Pairs of different values at one t. Series are sorted by (t, v): each was counted as rising."""
+    pairs = 0
+    for i in range(x.size - 1):
+        j = i + 1
+        while j < x.size and t[j] == t[i]:
+            pairs += x[j] > x[i]
+            j += 1
+    return pairs
+
+
+@compiled
+def _ties(ordered):
+    """Over the groups of k equal members: sum k(k-1)/2, sum k(k-1)(2k+5), sum k(k-1)(k-2)."""
+    pairs = 0
+    fives = 0.0
+    triples = 0.0
+    k = 1
+    for i in range(1, ordered.size + 1):
+        if i < ordered.size and ordered[i] == ordered[i - 1]:
+            k += 1
+        elif k > 1:
+            pairs += k * (k - 1) // 2
+            fives += k * (k - 1.0) * (2.0 * k + 5.0)
+            triples += k * (k - 1.0) * (k - 2.0)
+            k = 1
+    return pairs, fives, triples
+
+
+@compiled
+def _variance(n, tied_v, tied_t):
+    # Kendall (1970), eq. 5.3; without ties in t it is the usual correction.
+    variance = (n * (n - 1.0) * (2.0 * n + 5.0) - tied_v[1] - tied_t[1]) / 18.0
+    if tied_t[0] > 0 and tied_v[0] > 0:
+        variance += tied_v[2] * tied_t[2] / (9.0 * n * (n - 1.0) * (n - 2.0))
+        variance += 2.0 * tied_v[0] * tied_t[0] / (n * (n - 1.0))
+    return max(variance, 0.0)
+
+
+@compiled
+def _theil_sen(offsets, t, v):
+    rows = offsets.size - 1
+    slope, intercept, lower, upper = np.full((4, rows), np.nan)
+    work = workspace(_longest(offsets))
+    ordered = np.empty(_longest(offsets))
+    for row in range(rows):
+        x = v[offsets[row] : offsets[row + 1]]
+        at = t[offsets[row] : offsets[row + 1]]
+        n = x.size
+        tied_t = _ties(at)
+        pairs = n * (n - 1) // 2 - tied_t[0]
+        if pairs == 0:
+            continue
+        ordered[:n] = x
+        sort(ordered[:n], work.buckets)
+        tied_v = _ties(ordered[:n])
+        middle_1, middle_2 = (pairs - 1) // 2, pairs // 2
+        first, last = middle_1, middle_2
+        # Sen (1968), eq. 2.6; the order of operations is scipy's, so that the rounding of the ranks is, too.
+        variance = (1 / 18.0) * (n * (n - 1.0) * (2.0 * n + 5.0) - tied_t[1] - tied_v[1])
+        has_interval = variance >= 0.0
+        if has_interval:
+            reach = Z_LOWER * math.sqrt(variance)
+            first = max(int(np.rint((pairs + reach) / 2.0)) - 1, 0)
+            last = min(int(np.rint((pairs - reach) / 2.0)), pairs - 1)
+        put_series(x, at, work)
+        low, median_1, median_2, high = slopes_at_ranks(n, pairs, first, middle_1, middle_2, last, work)
+        slope[row] = 0.5 * (median_1 + median_2)
+        intercept[row] = median_of_sorted(ordered[:n]) - slope[row] * median_of_sorted(at)
+        if has_interval:
+            lower[row] = low
+            upper[row] = high
+    return slope, intercept, lower, upper
