@@ -34,6 +34,9 @@ def put_month(lake: Path, product: str, month: date) -> Path:
     path = lake / "raw" / product / f"year={month:%Y}" / f"month={month:%m}" / f"{product}_{month:%Y-%m}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
+    catalogued = lake / "catalog" / "products" / f"{product}.parquet"
+    catalogued.parent.mkdir(parents=True, exist_ok=True)
+    catalogued.touch()
     return path
 
 

@@ -119,6 +119,14 @@ def test_a_wrong_study_is_told_before_any_work(tmp_path, written, minimal, lake)
     assert not (tmp_path / "out").exists()
 
 
+def test_a_build_without_study_and_data_points_to_the_demo(tmp_path):
+    done = soilhouse("build", "--lake", "empty", "--db", "x.duckdb", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "The demo study (vars of dbt_project.yml) has" in done.stderr
+    assert "`soilhouse demo` makes and loads the demo's data" in done.stderr
+    assert not (tmp_path / "empty").exists()
+
+
 def test_an_error_nobody_thought_of_has_no_traceback_unless_asked_for(tmp_path, monkeypatch, capsys):
     from soilhouse import products
 

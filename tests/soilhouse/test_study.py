@@ -240,6 +240,14 @@ def test_an_empty_lake_gives_the_command_that_fills_it(written, minimal, tmp_pat
     assert f"soilhouse load chirps_monthly FILES --lake '{tmp_path}/no lake'" in found["study.series[0].product"]
 
 
+def test_a_load_that_was_interrupted_is_to_be_finished_first(written, minimal, lake):
+    (lake / "catalog" / "products" / "my_daily.parquet").unlink()
+    found = reasons(written({**minimal, "series": brought()}), lake)
+    said = found["study.series[0].product"]
+    assert "a load was interrupted" in said
+    assert "soilhouse load table FILES --as my_daily --grid ease2_m36 --lake" in said
+
+
 GRID = {"name": "basin_1km", "crs": "EPSG:32650", "origin": [500000, 4400000], "cell": 1000, "shape": [60, 50]}
 
 

@@ -1,0 +1,89 @@
+# The environment is kept in .venv and is made once; it is brought up to date when a lock changes.
+#   make demo    everything from nothing to results, on simulated data
+#   make test    what must pass before a change is taken
+
+# The first Python on this machine that the locked packages support.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --require-virtualenv
+# dbt and DuckDB are the same for every target; PATH lets dbt and tests find them.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Only what may be said about the machine belongs in a log.
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+
+PACKAGES := soilhouse loaders udfs serving tests benchmarks
+# Each writes files of the repository from their sources; with --check it only compares.
+GENERATORS := soilhouse.ibis_models loaders.products_docs udfs.docs
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help environment environment-dev demo test lint format parity bench docs lock clean
+
+help:  ## list the targets
+	@echo "make TARGET, where TARGET is"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r t d; do printf '  %-14s %s\n' $$t "$$d"; done
+
+environment: $(VENV)/.installed  ## the packages that the warehouse runs with
+environment-dev: $(VENV)/.installed-dev  ## and those that its tests need
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "Soilhouse needs Python 3.11, 3.12 or 3.13, and none is on the PATH."; \
+		echo "Install one, or name it: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
+		echo "Soilhouse needs Python 3.11, 3.12 or 3.13; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
+		echo "Name another one: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing (Debian, Ubuntu: apt install python3-venv)."; exit 1; }
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.python requirements.lock pyproject.toml
+	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV) (a minute or two)"
+	@$(PIP) install -qq --require-hashes -r requirements.lock
+	@$(PIP) install -qq --no-deps -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	@echo "Installing the tests' packages, Spark among them (a minute or two)"
+	@$(PIP) install -qq --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: environment  ## simulate a basin, load it, build it, show the results
+	@$(BIN)/soilhouse demo
+
+test: lint  ## lint, then every test but the Spark run
+	@$(BIN)/python -m pytest
+
+lint: environment-dev  ## style, and that generated files are those that their sources give
+	@$(BIN)/ruff check $(PACKAGES)
+	@$(BIN)/ruff format --check --quiet $(PACKAGES) || { echo "make format puts that right"; exit 1; }
+	@for m in $(GENERATORS); do $(BIN)/python -m $$m --check || exit 1; done
+
+format: environment-dev  ## put the style right, and write generated files anew
+	@$(BIN)/ruff check --fix $(PACKAGES)
+	@$(BIN)/ruff format $(PACKAGES)
+	@for m in $(GENERATORS); do $(BIN)/python -m $$m || exit 1; done
+
+parity: environment-dev  ## the same lake through DuckDB and Spark, compared (needs Java 17)
+	@$(BIN)/python -m tests.parity
+
+bench: environment-dev  ## speed and memory beside the peers, in one run; writes benchmarks/results.md
+	@$(BIN)/python -m benchmarks
+
+docs: environment  ## dbt's page of every table, and the generated pages of docs/
+	@for m in $(GENERATORS); do $(BIN)/python -m $$m || exit 1; done
+	@$(BIN)/dbt docs generate --static --quiet
+	@echo "target/static_index.html is the page of every table and column (dbt docs serve shows it too)"
+
+lock: environment-dev  ## resolve the dependencies anew, with hashes and without addresses
+	@$(BIN)/$(LOCK) -o requirements.lock
+	@$(BIN)/$(LOCK) --all-extras -c requirements.lock -o requirements-dev.lock
+	@echo "$$(grep -c == requirements.lock) packages, with the tests' $$(grep -c == requirements-dev.lock)"
+
+clean:  ## remove what was built (not .venv, not lake/)
+	@rm -rf build target logs spark-warehouse metastore_db derby.log .pytest_cache .ruff_cache
+	@find $(PACKAGES) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,7 @@
+"""`python -m soilhouse`."""
+
+import sys
+
+from soilhouse.cli import main
+
+sys.exit(main())

@@ -1,0 +1,156 @@
+"""The tables at the end of the demo: each with the SQL that made it and the planted truth beside it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.table import Table
+
+from loaders.simulate import Truth
+from soilhouse.console import out
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One table of the demo.
+
+    sql     the query, read-only, over `marts`
+    beside  from (a row, the truth) to what was planted or must come out, by column heading
+    remark  from (all rows, the truth) to the sentence below the table
+    """
+
+    title: str
+    sql: str
+    beside: Callable[[Row, Truth], Mapping[str, Any]] = lambda row, truth: {}
+    remark: Callable[[Sequence[Row], Truth], str] = lambda rows, truth: ""
+
+
+def _planted_trend(row: Row, truth: Truth) -> Row:
+    known = truth.trends[row["region_id"]]
+    planted = known["planted_slope_per_year"]
+    return {
+        "planted slope": "mixed" if planted is None else planted,
+        "expected slope": known["expected_median_pixel_slope_per_year"],
+        "expected share": known["expected_significant_fraction"],
+    }
+
+
+def _stable_remark(rows: Sequence[Row], truth: Truth) -> str:
+    planted = truth.temporal_stability
+    return (
+        f"Planted: {len(planted['cells'])} springs that hardly change, sd at most {planted['expected_highest_stable_sd']:.4f}; "
+        f"every other pixel at least {planted['expected_lowest_other_sd']:.4f}."
+    )
+
+
+RESULTS = (
+    Result(
+        "Trend of soil moisture at 1 km by reach of the river, m3 m-3 a year",
+        """
+        select region_id, count(*) as pixels,
+            median(sen_slope_per_year) as slope_per_year,
+            avg(case when mk_p < 0.05 then 1.0 else 0.0 end) as share_significant
+        from marts.fct_trends
+        inner join marts.dim_pixel_region using (grid_id, pixel_id)
+        where product = 'basin_soil_moisture_1km'
+        group by region_id
+        order by slope_per_year
+        """,
+        beside=_planted_trend,
+        remark=lambda rows, truth: (
+            "Planted is the line that was drawn; expected is what an exact analysis of the noisy months finds (SciPy, before any file)."
+        ),
+    ),
+    Result(
+        "Soil moisture of the basin in each month of 2019, m3 m-3",
+        """
+        select month, n_pixels, mean, sd, cv, q25, median, q75, skewness, is_near_normal
+        from marts.fct_monthly_statistics
+        where product = 'basin_soil_moisture_1km' and region_id = 'basin' and year(month) = 2019
+        order by month
+        """,
+        remark=lambda rows, truth: (
+            "Planted: a season that is wettest at the beginning of July, and the rain of each month."
+        ),
+    ),
+    Result(
+        "Temporal stability over the three years: the pixels that hardly change",
+        """
+        select stability_class, count(*) as pixels, min(sd) as smallest_sd, max(sd) as largest_sd
+        from marts.fct_temporal_stability
+        where product = 'basin_soil_moisture_1km' and region_id = 'basin' and period_kind = 'all'
+        group by stability_class
+        order by smallest_sd
+        """,
+        remark=_stable_remark,
+    ),
+    Result(
+        "1 km and 36 km beside each other in four months of 2020, m3 m-3",
+        """
+        with cells as (
+            select product, month, mean,
+                row_index // case when product = 'spl2smp' then 1 else 36 end as coarse_row,
+                col_index // case when product = 'spl2smp' then 1 else 36 end as coarse_column
+            from marts.fct_pixel_monthly
+            inner join marts.dim_pixel using (grid_id, pixel_id)
+            where variable = 'soil_moisture' and month in ('2020-01-01', '2020-04-01', '2020-07-01', '2020-10-01')
+        )
+        select month, coarse_row, coarse_column,
+            avg(mean) filter (where product = 'basin_soil_moisture_1km') as mean_of_1km,
+            avg(mean) filter (where product = 'spl2smp') as at_36km
+        from cells
+        group by month, coarse_row, coarse_column
+        having count(distinct product) = 2
+        order by month, coarse_row, coarse_column
+        """,
+        beside=lambda row, truth: {"difference": row["at_36km"] - row["mean_of_1km"]},
+        remark=lambda rows, truth: (
+            f"Planted: the 36 km value is the mean of all 1,296 pixels of its cell, with an error of {truth.coarse['noise_sd']} on each of the\n"
+            "days of overpass; the 1 km mean is that of the cell's pixels inside the basin, on every day."
+        ),
+    ),
+    Result(
+        "How new the products are",
+        "select product, first_date, newest_date, n_granules from marts.fct_freshness order by product",
+        remark=lambda rows, truth: f"Planted: files from {truth.first_day} to {truth.last_day}.",
+    ),
+)
+
+
+def rows_of(connection: duckdb.DuckDBPyConnection, result: Result) -> list[Row]:
+    """The rows of one result as dictionaries."""
+    answer = connection.execute(result.sql)
+    columns = [c[0] for c in answer.description]
+    return [dict(zip(columns, values, strict=True)) for values in answer.fetchall()]
+
+
+def show(database: Path, truth: Truth) -> None:
+    """Print every result of a built database, which is opened read-only."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        for result in RESULTS:
+            rows = rows_of(connection, result)
+            table = Table(title=f"\n{result.title}", title_justify="left", title_style="bold", header_style="bold")
+            beside = [result.beside(row, truth) for row in rows]
+            for column in rows[0] if rows else ():
+                table.add_column(column, justify="right" if isinstance(rows[0][column], (int, float)) else "left")
+            for column in beside[0] if beside else ():
+                table.add_column(column, justify="right", style="green")
+            for row, known in zip(rows, beside, strict=True):
+                table.add_row(*(_shown(v) for v in (*row.values(), *known.values())))
+            out.print(table)
+            if result.remark(rows, truth):
+                out.print(result.remark(rows, truth), style="green" if out.is_terminal else None, markup=False)
+            out.print(textwrap.indent(textwrap.dedent(result.sql).strip(), "    "), style="dim", markup=False)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "" if value is None else str(value)

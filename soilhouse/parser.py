@@ -1,0 +1,239 @@
+"""The commands, their options and their help. Every help text ends in examples, and every example is parsed by a test."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import NoReturn
+
+from soilhouse.errors import UserError
+from soilhouse.nearest import suggestion
+from soilhouse.settings import TARGETS
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a command does in one line, what more a newcomer should know, and worked examples: (command, what it does)."""
+
+    summary: str
+    details: str
+    examples: tuple[tuple[str, str], ...]
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "Make a simulated basin, load it, build it, and show what came out.",
+        "The files that it makes have the formats of real products and hold a truth that is known, so that the results can be shown\n"
+        "beside it. It takes less than three minutes and writes only into its folder.",
+        (
+            ("soilhouse demo", "everything, in build/demo of the project"),
+            ("soilhouse demo --dir /tmp/basin", "the same in a folder of your own"),
+        ),
+    ),
+    "products": Command(
+        "List the products that can be loaded, and which of their months are in the lake.",
+        "A product is a YAML file in loaders/products/; data of your own become products when they are loaded.",
+        (
+            ("soilhouse products", "with the months in the default lake"),
+            ("soilhouse products --lake /data/lake", "with the months in another one"),
+        ),
+    ),
+    "load": Command(
+        "Read files of a product, check them, and put them into the lake.",
+        "A file that cannot be used is named with the reason and skipped; the others are loaded, and the exit code is 1. Loading a\n"
+        "file again changes nothing; a newer version of a file replaces the older one. PATH may be a folder: everything in it.",
+        (
+            ("soilhouse load chirps_monthly rainfall/*.tif", "every month in the folder"),
+            (
+                "soilhouse load table daily.csv.gz --as my_daily --grid ease2_m36",
+                "a table with columns lon, lat, date and variables, as product my_daily",
+            ),
+            ("soilhouse load regions districts.gpkg --as districts --id-column code", "the regions of a map layer"),
+        ),
+    ),
+    "build": Command(
+        "Check a study and build its tables with dbt.",
+        "Everything wrong with a study is said in one message before any work. The tables are in schema `marts` of the database.\n"
+        "It is `dbt build --vars \"$(cat STUDY.yml)\"` with the checks before it; plain dbt works too.",
+        (
+            ("soilhouse build studies/java.yml", "a study"),
+            (
+                "soilhouse build studies/java.yml --select fct_trends+ --db build/java.duckdb",
+                "one table and what stands on it, into a database of its own",
+            ),
+            (
+                "soilhouse build studies/java.yml --start 2017-01-01 --end 2017-04-01",
+                "only three months of the large daily tables anew",
+            ),
+        ),
+    ),
+    "doctor": Command(
+        "Check the installation, the lake and the database, one line each.",
+        "Each line is ok, a warning or a problem, with what to do about it. The exit code is 1 when there is a problem.",
+        (
+            ("soilhouse doctor", "the default lake and database"),
+            ("soilhouse doctor --lake /data/lake --db /data/soil.duckdb", "others"),
+        ),
+    ),
+}  # fmt: skip
+
+OVERVIEW = """Soilhouse is a warehouse for soil moisture: rasters and station files go in, SQL tables come out.
+
+  files -- load --> lake (Parquet) -- build --> tables (DuckDB or Spark) --> SQL, BI, reports
+"""
+
+ENVIRONMENT = """environment:
+  SOILHOUSE_LAKE     the lake (default lake/ in the project)
+  SOILHOUSE_DB       the database (default build/soilhouse.duckdb in the project)
+  SOILHOUSE_TARGET   duckdb or spark
+  SOILHOUSE_MEMORY   what DuckDB may use, such as 8GB
+  SOILHOUSE_DEBUG    1 shows Python tracebacks"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that answers a wrong word with the nearest right one, and leaves printing and exiting to the caller."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError with exit code 2."""
+        unknown = [w for w in message.removeprefix("unrecognized arguments: ").split() if w.startswith("--")]
+        if message.startswith("unrecognized arguments") and unknown:
+            known = [option for action in self._every_action() for option in action.option_strings]
+            message = f"{message}. {suggestion(unknown[0].split('=')[0], known)}"
+        raise UserError(f"{self.prog}: {message}", f"{self.prog} --help shows what it takes, with examples.", code=2)
+
+    def _every_action(self) -> list[argparse.Action]:
+        actions = list(self._actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                actions += [inner for parser in action.choices.values() for inner in parser._actions]
+        return actions
+
+
+def parser() -> Parser:
+    """The parser of the whole command line."""
+    top = Parser(
+        prog="soilhouse",
+        description=OVERVIEW,
+        epilog=f"{_first_steps()}\n\n{ENVIRONMENT}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"soilhouse {version('soilhouse')}")
+    commands = top.add_subparsers(dest="command", title="commands", metavar="COMMAND", parser_class=Parser)
+    for name, add_options in (
+        ("demo", _demo),
+        ("products", _products),
+        ("load", _load),
+        ("build", _build),
+        ("doctor", _doctor),
+    ):
+        command = COMMANDS[name]
+        add_options(
+            commands.add_parser(
+                name,
+                help=command.summary,
+                description=f"{command.summary}\n\n{command.details}",
+                epilog=_examples(command),
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+                allow_abbrev=False,
+            )
+        )
+    return top
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The parsed command line. Raises UserError (code 2) for wrong usage, SystemExit after --help and --version."""
+    arguments = list(arguments)
+    word = next((a for a in arguments if not a.startswith("-")), None)
+    if word is not None and arguments[0] == word and word not in COMMANDS:
+        raise UserError(
+            f"soilhouse has no command {word!r}. {suggestion(word, COMMANDS)}", "soilhouse --help lists them.", 2
+        )
+    return parser().parse_args(arguments)
+
+
+def _examples(command: Command) -> str:
+    lines = [f"  {line}\n      {what}" for line, what in command.examples]
+    return "\n".join(["examples:", *lines])
+
+
+def _first_steps() -> str:
+    return (
+        "first steps:\n"
+        "  soilhouse demo            see it work on simulated data\n"
+        "  soilhouse load --help     bring data of your own\n"
+        "  soilhouse build --help    make tables of it"
+    )
+
+
+def _demo(parser: Parser) -> None:
+    parser.add_argument("--dir", metavar="DIR", help="where everything is written (default build/demo in the project)")
+
+
+def _products(parser: Parser) -> None:
+    _lake(parser)
+
+
+def _load(parser: Parser) -> None:
+    parser.add_argument("product", metavar="PRODUCT", help="a name that `soilhouse products` lists")
+    parser.add_argument("paths", metavar="PATH", nargs="+", help="files, or folders of files")
+    own = parser.add_argument_group("data of your own (table, raster, stations, regions)")
+    own.add_argument("--as", dest="name", metavar="NAME", help="the name it gets in the lake")
+    own.add_argument("--grid", metavar="GRID", help="the grid that the points or cells lie on, such as ease2_m36")
+    own.add_argument(
+        "--mapping",
+        metavar="FILE",
+        help="YAML with what the files do not say themselves: variables, units, fills, dates",
+    )
+    own.add_argument("--study", metavar="STUDY.yml", help="first keep the grids that this study defines in the lake")
+    regions = parser.add_argument_group("regions")
+    regions.add_argument("--layer", metavar="LAYER", help="the layer of a GeoPackage (default the only one)")
+    regions.add_argument("--id-column", metavar="COLUMN", help="the attribute that identifies a region")
+    regions.add_argument("--name-column", metavar="COLUMN", help="the attribute with a region's name")
+    regions.add_argument("--level-column", metavar="COLUMN", help="the attribute with a region's level, 0 the largest")
+    _lake(parser)
+    parser.add_argument("--workers", type=_positive, default=2, metavar="N", help="files read at once (default 2)")
+
+
+def _build(parser: Parser) -> None:
+    parser.add_argument(
+        "study", metavar="STUDY.yml", nargs="?", help="the study file (default the demo's, of dbt_project.yml)"
+    )
+    parser.add_argument(
+        "--select",
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="only these models, in dbt's words: fct_trends, +fct_trends, tag:x",
+    )
+    parser.add_argument("--exclude", nargs="+", default=[], metavar="MODEL", help="not these")
+    parser.add_argument("--target", choices=TARGETS, help="the engine (default duckdb); Spark needs Java 17")
+    parser.add_argument("--start", metavar="YYYY-MM-01", help="rebuild the large daily tables from this month")
+    parser.add_argument("--end", metavar="YYYY-MM-01", help="up to, not including, this one")
+    parser.add_argument("--full-refresh", action="store_true", help="drop and build anew what is otherwise added to")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="models built at once")
+    _lake(parser)
+    _database(parser)
+
+
+def _doctor(parser: Parser) -> None:
+    _lake(parser)
+    _database(parser)
+
+
+def _lake(parser: Parser) -> None:
+    parser.add_argument("--lake", metavar="DIR", help="the lake (default SOILHOUSE_LAKE, else lake/ in the project)")
+
+
+def _database(parser: Parser) -> None:
+    parser.add_argument(
+        "--db", metavar="FILE", help="the database (default SOILHOUSE_DB, else build/soilhouse.duckdb in the project)"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)

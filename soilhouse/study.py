@@ -1,0 +1,500 @@
+"""The study file: its schema, and the one message that lists everything wrong with it.
+
+A study is data: dbt reads the same file (`dbt build --vars "$(cat studies/x.yml)"`) and merges it with `study_defaults` of
+dbt_project.yml by the rule of macros/study.sql. Nothing here has a default of its own: a key that the study leaves out takes the
+value written there, and one that is in neither must be given.
+
+What needs the products and the lake (is the product known, is it loaded, does it deliver the variable) is in
+soilhouse/study_check.py; `validate` does both.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from loaders.grids import GRIDS, Grid
+from soilhouse.nearest import suggestion
+from soilhouse.problems import Problem, StudyError
+from soilhouse.settings import PROJECT_FILE, project_root
+
+GROUPS = ("patterns", "trends", "drivers", "downscaling", "validation")
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+LAYER = re.compile(r"surface|\d+(\.\d+)?-\d+(\.\d+)? cm")
+
+
+def _identifier(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError("small letters, digits and underscores, beginning with a letter")
+    return value
+
+
+def _column(value: str) -> str:
+    # The column is written into SQL without quotes, so nothing but an identifier may pass.
+    if not COLUMN.fullmatch(value):
+        raise ValueError(
+            "a column is letters, digits and underscores; rename it in the file, or with --mapping at the load"
+        )
+    return value
+
+
+def _text(value: str) -> str:
+    # A backslash is an escape inside an SQL string on Spark and an ordinary letter on DuckDB.
+    if "\\" in value or not value.isprintable():
+        raise ValueError("plain text on one line, without backslashes")
+    return value
+
+
+def _layer(value: str) -> str:
+    if not LAYER.fullmatch(value):
+        raise ValueError("a layer is a depth interval such as `0-5 cm`, or `surface`")
+    if value != "surface":
+        top, bottom = (float(d) for d in value.removesuffix(" cm").split("-"))
+        if top >= bottom:
+            raise ValueError("a layer goes from its top down, such as `0-5 cm`")
+    return value
+
+
+def _calendar_day(value: Any) -> Any:
+    # YAML turns 2011-01-01 into a date by itself, but not '2011-01-01'.
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise ValueError("a date is written 2011-01-01") from None
+    return value
+
+
+def _month_start(value: date) -> date:
+    if isinstance(value, datetime) or value.day != 1:
+        raise ValueError(f"the first day of a month, such as {value:%Y-%m}-01, because marts are built by whole months")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_identifier)]
+Text = Annotated[str, AfterValidator(_text)]
+MonthStart = Annotated[date, BeforeValidator(_calendar_day), AfterValidator(_month_start)]
+
+
+class _Part(BaseModel):
+    """A mapping of the study file. Strict, because dbt passes the file's values on as they are written: '8' is not 8 there."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+
+class Period(_Part):
+    """The months that are analysed; `end` is the first month that is not."""
+
+    start: MonthStart
+    end: MonthStart
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Period:
+        if self.start >= self.end:
+            raise ValueError(f"start {self.start} is not before end {self.end} (end is not included)")
+        return self
+
+
+class Region(_Part):
+    """A box in degrees, or a registered set of regions (of which `ids` picks some); empty: every pixel, as region `all`.
+
+    A pixel belongs to a region of a set when at least `min_fraction` of its area does.
+    """
+
+    bbox: Annotated[list[float], Field(min_length=4, max_length=4)] | None = None
+    set: Name | None = None
+    ids: Annotated[list[Text], Field(min_length=1)] | None = None
+    min_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Region:
+        if self.bbox and self.set:
+            raise ValueError("give `bbox` or `set`, not both")
+        for key in ("ids", "min_fraction"):
+            if getattr(self, key) is not None and not self.set:
+                raise ValueError(f"`{key}` is about the regions of a `set`: name the set too")
+        if self.bbox:
+            west, south, east, north = self.bbox
+            if not (-90 <= south < north <= 90):
+                raise ValueError(
+                    "bbox is [west, south, east, north]: south must be below north, both within -90 and 90"
+                )
+            if not (-180 <= west < east <= 180):
+                raise ValueError(
+                    "bbox is [west, south, east, north]: west must be below east, both within -180 and 180"
+                    " (across 180 degrees, use a file of regions: soilhouse load regions)"
+                )
+        return self
+
+
+class UserGrid(_Part):
+    """A grid of the study's own: `origin` is the left and top edge, `cell` its width and height, in units of the CRS."""
+
+    name: Name
+    crs: str
+    origin: Annotated[list[float], Field(min_length=2, max_length=2)]
+    cell: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)]
+    shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=2, max_length=2)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _square_cells(cls, value: Any) -> Any:
+        if (
+            isinstance(value, dict)
+            and isinstance(value.get("cell"), (int, float))
+            and not isinstance(value["cell"], bool)
+        ):
+            return {**value, "cell": [value["cell"], value["cell"]]}
+        return value
+
+    @model_validator(mode="after")
+    def _is_a_grid(self) -> UserGrid:
+        grid = self.grid()
+        if self.name in GRIDS and GRIDS[self.name] != grid:
+            raise ValueError(f"{self.name} is a named grid already, and another one: choose a name of your own")
+        return self
+
+    def grid(self) -> Grid:
+        """The grid itself. Raises ValueError where the definition cannot be one."""
+        (left, top), (width, height), (n_rows, n_cols) = self.origin, self.cell, self.shape
+        return Grid(self.name, self.crs, left, top, width, height, n_rows, n_cols)
+
+
+class Series(_Part):
+    """One variable of one product at one layer. `column` to `valid_max` are for products that users bring themselves."""
+
+    variable: Name
+    product: Name
+    layer: Annotated[str, AfterValidator(_layer)] = "surface"
+    column: Annotated[str, AfterValidator(_column)] | None = None
+    unit: Text | None = None
+    scale: float = 1
+    offset: float = 0
+    valid_min: float | None = None
+    valid_max: float | None = None
+    monthly_statistic: Literal["mean", "total", "maximum"] | None = None
+
+    @model_validator(mode="after")
+    def _scaled_only_as_delivered(self) -> Series:
+        if self.column is None:
+            given = [k for k in ("unit", "scale", "offset", "valid_min", "valid_max") if k in self.model_fields_set]
+            if given:
+                raise ValueError(
+                    f"{', '.join(given)} needs `column`: the columns of a product of ours come in physical units"
+                )
+        if self.scale == 0:
+            raise ValueError("a scale of 0 makes every value the same")
+        if self.valid_min is not None and self.valid_max is not None and self.valid_min >= self.valid_max:
+            raise ValueError(f"valid_min {self.valid_min:g} is not below valid_max {self.valid_max:g}")
+        return self
+
+
+class Coverage(_Part):
+    """How many days, in how many of its three dekads, a month needs before it counts."""
+
+    min_days: Annotated[int, Field(ge=1, le=31)]
+    min_dekads: Annotated[int, Field(ge=1, le=3)]
+
+
+class Trends(_Part):
+    """Which series of years or months are tested, and when a trend is significant."""
+
+    time_steps: Annotated[list[Literal["year", "month"]], Field(min_length=1)]
+    seasons: Annotated[list[str], Field(min_length=1)]
+    min_valid: Annotated[int, Field(ge=3)]
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    min_months_share: Annotated[float, Field(gt=0, le=1)]
+    epsilon: dict[str, Annotated[float, Field(ge=0)]]
+
+
+class Stability(_Part):
+    """Over what temporal stability is taken: the whole period, each year of it."""
+
+    periods: Annotated[list[Literal["all", "year"]], Field(min_length=1)]
+
+
+class RankStability(_Part):
+    """How far apart two months may be whose ranks are compared."""
+
+    max_lag_months: Annotated[int, Field(ge=1)]
+
+
+class Study(_Part):
+    """A study with its defaults filled in. `notes` are remarks that do not stop a build."""
+
+    name: Name
+    title: Text
+    simulated: bool
+    groups: list[Literal[GROUPS]]
+    period: Period
+    time_zone: str
+    mode: Literal["paper", "recommended"]
+    region: Region
+    grids: list[UserGrid]
+    series: Annotated[list[Series], Field(min_length=1)]
+    stations: list[Name]
+    exclude_frozen: bool
+    coverage: Coverage
+    trends: Trends
+    stability: Stability
+    rank_stability: RankStability
+
+    _notes: list[str] = []
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._notes)
+
+
+def study_defaults() -> dict[str, Any]:
+    """`study_defaults` of dbt_project.yml, as written."""
+    return _project_vars()["study_defaults"]
+
+
+def given_default_study() -> dict[str, Any]:
+    """The study that `dbt build` builds without --vars, as written in dbt_project.yml: the demo's."""
+    return _project_vars()["study"]
+
+
+def _project_vars() -> dict[str, Any]:
+    return yaml.safe_load((project_root() / PROJECT_FILE).read_text(encoding="utf-8"))["vars"]
+
+
+def with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` over the defaults, nested mappings merged one level deep: the rule of the macro study()."""
+    merged = dict(given)
+    for key, default in study_defaults().items():
+        value = given.get(key)
+        if value is None:
+            merged[key] = default
+        elif isinstance(value, dict) and isinstance(default, dict):
+            merged[key] = {**default, **value}
+    return merged
+
+
+def load_study(path: str | Path) -> Study:
+    """Read a study file and check all that can be checked without a lake. Raises StudyError with every problem."""
+    path = Path(path)
+    text, given = read_study_file(path)
+    study, problems = parse(given)
+    if problems:
+        raise StudyError(str(path), problems, text)
+    return study
+
+
+def validate(path: str | Path, lake: str | Path) -> Study:
+    """Read a study file and check it against the products and what the lake holds.
+
+    Returns the study with its defaults and its `notes`. Raises StudyError with every problem of the file and of the lake in one
+    message; a product that is not loaded comes with the command that loads it.
+    """
+    path = Path(path)
+    text, given = read_study_file(path)
+    return check(given, Path(lake), source=str(path), text=text)
+
+
+def check(given: Mapping[str, Any], lake: Path, source: str, text: str = "") -> Study:
+    """`validate` for a study that was read already; `source` is what the message calls it."""
+    from soilhouse.study_check import problems_with_lake
+
+    study, problems = parse(given)
+    # Also a study with a wrong key has products to look up: everything is said at once, so nobody mends a file in five rounds.
+    more, notes = problems_with_lake(with_defaults(given), lake)
+    problems += [p for p in more if p.path not in {q.path for q in problems}]
+    if problems:
+        raise StudyError(source, problems, text)
+    study._notes.extend(notes)
+    return study
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that comes twice is an error: of two `series:` dbt takes the second without a word."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key `{key.value}` comes twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_study_file(path: Path) -> tuple[str, dict[str, Any]]:
+    """The text of a study file and its `study`. Raises StudyError when it is not YAML of that form."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        beside = [p.name for p in path.parent.glob("*.yml")] if path.parent.is_dir() else []
+        found = f" {suggestion(path.name, beside)}" if beside else ""
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise StudyError(str(path), [Problem("", f"cannot be read: {reason}.{found}")]) from None
+    try:
+        content = yaml.load(text, _UniqueKeys)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise StudyError(str(path), [Problem("", f"{where}{getattr(error, 'problem', error)}")]) from None
+    if not isinstance(content, dict) or not isinstance(content.get("study"), dict):
+        raise StudyError(
+            str(path), [Problem("", "has no mapping `study:` at its top; everything else is indented below it")]
+        )
+    others = [k for k in content if k != "study"]
+    if others:
+        problem = Problem(
+            str(others[0]),
+            f"is outside `study:`. {suggestion(others[0], Study.model_fields)} Indent it below `study:`.",
+        )
+        raise StudyError(str(path), [problem], text)
+    return text, content["study"]
+
+
+def parse(given: Mapping[str, Any]) -> tuple[Study | None, list[Problem]]:
+    """The study with its defaults, or None and every problem that shows without a lake."""
+    empty = [
+        Problem(_path(loc), "has no value; write one, or leave the key out to take the default")
+        for loc, value in _leaves(given, ("study",))
+        if value is None
+    ]
+    study, problems = None, []
+    try:
+        study = Study.model_validate(with_defaults(given))
+    except ValidationError as error:
+        problems = [_in_plain_words(e) for e in error.errors()]
+    problems += _across(with_defaults(given))
+    told = {p.path for p in empty}
+    problems = empty + [p for p in problems if p.path not in told]
+    return (study if not problems else None), problems
+
+
+def _across(study: Mapping[str, Any]) -> Iterator[Problem]:
+    """What one key cannot say about itself: names from seeds and from the time zone database, and entries that come twice."""
+    from soilhouse.seeds import seasons
+
+    zone = study.get("time_zone")
+    if isinstance(zone, str) and zone not in zoneinfo.available_timezones():
+        yield Problem(
+            "study.time_zone", f"{zone!r} is not a time zone. {suggestion(zone, zoneinfo.available_timezones())}"
+        )
+
+    trends = study.get("trends")
+    trends = trends if isinstance(trends, dict) else {}
+    for i, season in enumerate(_list(trends.get("seasons"))):
+        if isinstance(season, str) and season not in seasons():
+            yield Problem(
+                f"study.trends.seasons[{i}]",
+                f"{season!r} is not a season of seeds/season_calendars.csv. {suggestion(season, seasons())}",
+            )
+
+    series = [s for s in _list(study.get("series")) if isinstance(s, dict)]
+    analysed = {s["variable"] for s in series if isinstance(s.get("variable"), str)}
+    epsilon = trends.get("epsilon")
+    for variable in epsilon if isinstance(epsilon, dict) else ():
+        if variable not in analysed:
+            yield Problem(
+                f"study.trends.epsilon.{variable}",
+                f"is not a variable of the study's series. {suggestion(variable, analysed)}",
+            )
+
+    yield from _twice(
+        "study.series", [(s.get("variable"), s.get("product"), s.get("layer", "surface")) for s in series]
+    )
+    yield from _twice("study.grids", [g.get("name") for g in _list(study.get("grids")) if isinstance(g, dict)])
+    for key in ("groups", "stations"):
+        yield from _twice(f"study.{key}", _list(study.get(key)))
+
+
+def _twice(path: str, entries: list[Any]) -> Iterator[Problem]:
+    for i, entry in enumerate(entries):
+        if entry in entries[:i]:
+            yield Problem(f"{path}[{i}]", f"says the same as {path}[{entries.index(entry)}]")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _leaves(value: Any, loc: tuple) -> Iterator[tuple[tuple, Any]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, (*loc, key))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _leaves(inner, (*loc, i))
+    else:
+        yield loc, value
+
+
+def _path(loc: tuple) -> str:
+    """('study', 'series', 2, 'product') as `study.series[2].product`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+
+
+def _in_plain_words(error: Mapping[str, Any]) -> Problem:
+    """One of pydantic's errors as a problem with the path in the file, the value and the nearest known names."""
+    loc, kind, value, context = error["loc"], error["type"], error["input"], error.get("ctx", {})
+    path = _path(("study", *loc))
+    if kind == "extra_forbidden":
+        known = _keys_at(loc[:-1])
+        return Problem(path, f"is not a key here. {suggestion(loc[-1], known)}")
+    if kind == "missing":
+        return Problem(path, "is missing")
+    if kind == "literal_error":
+        known = re.findall(r"'([^']*)'", context["expected"])
+        return Problem(path, f"{value!r} is not one of them. {suggestion(value, known)} Possible: {', '.join(known)}.")
+    if kind == "value_error":
+        reason = str(context["error"])
+        return Problem(path, reason if isinstance(value, dict) else f"{_shown(value)}: {reason}")
+    wanted = {
+        "string_type": "text",
+        "int_type": "a whole number",
+        "float_type": "a number",
+        "bool_type": "true or false",
+        "list_type": "a list, in [brackets] or a line with `-` each",
+        "dict_type": "a mapping of keys and values",
+        "model_type": "a mapping of keys and values",
+        "date_type": "a date such as 2011-01-01",
+    }.get(kind)
+    if wanted:
+        quoted = (
+            " (without quotes)" if isinstance(value, str) and kind in ("int_type", "float_type", "bool_type") else ""
+        )
+        return Problem(path, f"{_shown(value)} is not {wanted}{quoted}")
+    if kind in ("too_short", "too_long"):
+        return Problem(path, f"has {context['actual_length']} entries; {_count(kind, context)}")
+    return Problem(path, f"{_shown(value)}: {error['msg'].replace('Input should', 'must')}")
+
+
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, date) else repr(value)
+
+
+def _count(kind: str, context: Mapping[str, Any]) -> str:
+    return (
+        f"at least {context['min_length']} must be given"
+        if kind == "too_short"
+        else f"at most {context['max_length']} are read"
+    )
+
+
+def _keys_at(loc: tuple) -> list[str]:
+    """The keys that the schema knows at a place of the file."""
+    part: Any = Study
+    for step in loc:
+        if isinstance(step, str) and isinstance(part, type) and issubclass(part, BaseModel):
+            part = part.model_fields[step].annotation if step in part.model_fields else None
+        elif isinstance(step, int):
+            part = get_args(part)[0]
+        while part is not None and get_origin(part) is Annotated:
+            part = get_args(part)[0]
+    return list(part.model_fields) if isinstance(part, type) and issubclass(part, BaseModel) else []

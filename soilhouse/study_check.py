@@ -1,0 +1,233 @@
+"""A study against the products that exist and what the lake holds of them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from loaders.products import Product, ProductError, all_products
+from soilhouse.errors import UserError
+from soilhouse.holdings import Holdings, month_ranges
+from soilhouse.nearest import suggestion
+from soilhouse.problems import Problem
+from soilhouse.seeds import variables
+from soilhouse.settings import project_root
+
+DATED_KINDS = ("gridded", "table")
+
+
+def problems_with_lake(study: Mapping[str, Any], lake: Path) -> tuple[list[Problem], list[str]]:
+    """The problems of a study (defaults filled in, of any shape) that need the products or the lake to be seen, and notes."""
+    try:
+        products = all_products(lake)
+    except ProductError as error:
+        raise UserError(
+            f"A product's definition cannot be read:\n{error}", "Mend that file, or load the product again."
+        ) from None
+    holdings = Holdings(lake)
+    problems: list[Problem] = []
+    notes: list[str] = []
+    entries = study.get("series")
+    for i, entry in enumerate(entries if isinstance(entries, list) else []):
+        if isinstance(entry, dict):
+            problems += _series(f"study.series[{i}]", entry, products, holdings, study.get("period"), notes)
+    stations = study.get("stations")
+    for i, name in enumerate(stations if isinstance(stations, list) else []):
+        problems += _station_product(f"study.stations[{i}]", name, products, holdings)
+    problems += _region(study.get("region"), holdings)
+    problems += _groups(study.get("groups"))
+    return problems, list(dict.fromkeys(notes))
+
+
+def load_command(product: str, products: Mapping[str, Product], lake: Path) -> str:
+    """The command that loads a product; capitals stand for what only the user knows."""
+    known = products.get(product)
+    if known is None or product not in all_products():
+        template, grid = ("table", "GRID") if known is None else (known.kind, known.grid)
+        template = {"gridded": "raster"}.get(template, template)
+        command = f"soilhouse load {template} FILES --as {product}"
+        command += f" --grid {grid}" if grid not in ("none", "from_file") else ""
+    else:
+        grid = " --grid GRID" if known.grid == "given" else ""
+        command = f"soilhouse load {product} FILES{grid}"
+    default = project_root() / "lake"
+    return command if lake == default else f"{command} --lake {shlex.quote(str(lake))}"
+
+
+def _series(
+    path: str,
+    entry: Mapping[str, Any],
+    products: Mapping[str, Product],
+    holdings: Holdings,
+    period: Any,
+    notes: list[str],
+) -> Iterator[Problem]:
+    name = entry.get("product")
+    if not isinstance(name, str):
+        return
+    usable = {n: p for n, p in products.items() if p.kind in DATED_KINDS and not p.is_template}
+    product = usable.get(name)
+    if product is None:
+        yield _not_usable(f"{path}.product", name, products, usable, holdings)
+        return
+    if product.time_step == "static" or (holdings.is_static(name) and not holdings.months(name)):
+        yield Problem(f"{path}.product", f"{name} has no dates: it can be a factor, not a series")
+        return
+
+    built_in = all_products()
+    if name in built_in:
+        yield from _delivered(path, entry, product)
+    else:
+        yield from _brought(path, entry, product)
+
+    if not holdings.is_loaded(name):
+        yield Problem(
+            f"{path}.product",
+            f"{name} is not loaded into {holdings.lake}. Load it: {load_command(name, products, holdings.lake)}",
+        )
+        return
+    if not holdings.is_catalogued(name):
+        yield Problem(
+            f"{path}.product",
+            f"{name} is in {holdings.lake} but not in its catalogue, because a load was interrupted."
+            f" Load any file of it again: {load_command(name, products, holdings.lake)}",
+        )
+    yield from _months(path, name, holdings, period, notes)
+
+
+def _not_usable(
+    path: str, name: str, products: Mapping[str, Product], usable: Mapping[str, Product], holdings: Holdings
+) -> Problem:
+    product = products.get(name)
+    if product is None:
+        load = load_command(name, products, holdings.lake)
+        return Problem(path, f"{name!r} is not a product. {suggestion(name, usable)} If it is data of your own: {load}")
+    if product.is_template:
+        load = f"soilhouse load {name} FILES --as NAME --grid GRID"
+        return Problem(path, f"{name} stands for data of your own: load it under a name ({load}) and give that name")
+    return Problem(path, f"{name} holds {product.kind}, not values on a grid")
+
+
+def _delivered(path: str, entry: Mapping[str, Any], product: Product) -> Iterator[Problem]:
+    """A product of ours: its staging view has a column for every variable and layer that it delivers."""
+    if not (project_root() / "models" / "staging" / f"stg_{product.name}.sql").is_file():
+        yield Problem(
+            f"{path}.product", f"{product.name} has no staging model yet: models/staging/stg_{product.name}.sql"
+        )
+    if entry.get("column") is not None:
+        yield Problem(
+            f"{path}.column",
+            f"is for data of your own; {product.name} is read through its staging model, by variable and layer",
+        )
+        return
+    variable, layer = entry.get("variable"), entry.get("layer", "surface")
+    if not isinstance(variable, str):
+        return
+    layers = [d.layer for d in product.delivers if d.variable == variable]
+    if not layers:
+        delivered = {d.variable for d in product.delivers}
+        yield Problem(
+            f"{path}.variable", f"{variable!r} is not delivered by {product.name}. {suggestion(variable, delivered)}"
+        )
+    elif layer not in layers:
+        where = f"{path}.layer" if "layer" in entry else path
+        said = f"{layer!r} is not a layer" if "layer" in entry else "needs a layer: `surface` is not one"
+        yield Problem(where, f"{said} of {variable} in {product.name}. Possible: {', '.join(layers)}.")
+
+
+def _brought(path: str, entry: Mapping[str, Any], product: Product) -> Iterator[Problem]:
+    """A product of the user's own: the study names the column and, for a variable that is not in seeds/, what it means."""
+    columns = [v.name for v in product.variables]
+    column = entry.get("column")
+    if column is None:
+        yield Problem(
+            path, f"needs `column`: {product.name} is data of your own, with the columns {', '.join(columns)}"
+        )
+    elif column not in columns:
+        yield Problem(f"{path}.column", f"{column!r} is not a column of {product.name}. {suggestion(column, columns)}")
+    else:
+        held = next(v for v in product.variables if v.name == column)
+        if held.dtype == "string":
+            yield Problem(f"{path}.column", f"{column!r} of {product.name} is text, not a number")
+    variable = entry.get("variable")
+    if isinstance(variable, str) and variable not in variables():
+        missing = [k for k in ("unit", "monthly_statistic") if entry.get(k) is None]
+        if missing:
+            yield Problem(
+                f"{path}.variable",
+                f"{variable!r} is not in seeds/variables.csv. {suggestion(variable, variables())}"
+                f" For a variable of your own give {' and '.join(missing)} too.",
+            )
+
+
+def _months(path: str, name: str, holdings: Holdings, period: Any, notes: list[str]) -> Iterator[Problem]:
+    start, end = (period.get(k) for k in ("start", "end")) if isinstance(period, dict) else (None, None)
+    try:
+        start, end = date.fromisoformat(str(start)), date.fromisoformat(str(end))
+    except ValueError:
+        return
+    if start >= end:
+        return
+    months = holdings.months(name)
+    within = [m for m in months if start <= m < end]
+    asked = (end.year - start.year) * 12 + end.month - start.month
+    if not within:
+        yield Problem(
+            f"{path}.product",
+            f"{name} has no month between {start} and {end} in {holdings.lake}; loaded: {month_ranges(months) or 'none'}",
+        )
+    elif len(within) < asked:
+        notes.append(f"{name}: {len(within)} of the period's {asked} months are loaded ({month_ranges(within)})")
+
+
+def _station_product(path: str, name: Any, products: Mapping[str, Product], holdings: Holdings) -> Iterator[Problem]:
+    if not isinstance(name, str):
+        return
+    known = {n for n, p in products.items() if p.kind == "stations" and not p.is_template}
+    if name not in known:
+        yield Problem(
+            path,
+            f"{name!r} is not a product of stations. {suggestion(name, known)}"
+            f" Load stations of your own: {load_command('stations', products, holdings.lake)} --as {name}",
+        )
+    elif name not in holdings.station_products():
+        yield Problem(
+            path, f"{name} is not loaded into {holdings.lake}. Load it: {load_command(name, products, holdings.lake)}"
+        )
+
+
+def _region(region: Any, holdings: Holdings) -> Iterator[Problem]:
+    if not isinstance(region, dict) or not isinstance(region.get("set"), str):
+        return
+    name = region["set"]
+    if name not in holdings.region_sets():
+        lake = "" if holdings.lake == project_root() / "lake" else f" --lake {shlex.quote(str(holdings.lake))}"
+        yield Problem(
+            "study.region.set",
+            f"no set of regions {name!r} is registered in {holdings.lake}. {suggestion(name, holdings.region_sets())}"
+            f" Register it: soilhouse load regions FILE --as {name}{lake}",
+        )
+        return
+    ids = region.get("ids")
+    known = holdings.region_ids(name)
+    for i, region_id in enumerate(ids if isinstance(ids, list) else []):
+        if region_id not in known:
+            yield Problem(
+                f"study.region.ids[{i}]",
+                f"{region_id!r} is not a region of {name}. {suggestion(str(region_id), known)}",
+            )
+
+
+def _groups(groups: Any) -> Iterator[Problem]:
+    """A group that is known but has no models is refused: a study must not look as if it had been built."""
+    from soilhouse.study import GROUPS
+
+    marts = project_root() / "models" / "marts"
+    built = {p.name for p in marts.iterdir() if p.is_dir() and any(p.glob("*.sql"))}
+    for i, group in enumerate(groups if isinstance(groups, list) else []):
+        if group in GROUPS and group not in built:
+            possible = ", ".join(g for g in GROUPS if g in built) or "none"
+            yield Problem(f"study.groups[{i}]", f"{group} has no models in this version. Possible: {possible}.")

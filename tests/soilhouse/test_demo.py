@@ -1,0 +1,143 @@
+"""The whole way, as a newcomer goes it: `soilhouse demo`, and what it shows against what was planted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from loaders.simulate import Truth
+from soilhouse import demo, demo_results
+from soilhouse.demo_mark import is_simulated, mark, simulated_products
+from soilhouse.settings import project_root
+
+ROUNDED = 5e-5  # m3 m-3: files hold soil moisture in steps of 1e-4
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """One run of the demo in a folder of its own."""
+    folder = tmp_path_factory.mktemp("demo")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("SOILHOUSE_")}
+    own = {"DBT_TARGET_PATH": str(folder / "target"), "DBT_LOG_PATH": str(folder / "logs")}
+    command = [str(Path(sys.executable).with_name("soilhouse")), "demo", "--dir", str(folder / "demo")]
+    done = subprocess.run(command, cwd=folder, env=kept | own, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return folder / "demo", done
+
+
+@pytest.fixture(scope="module")
+def truth(finished) -> Truth:
+    return Truth.read(finished[0] / "files" / "truth.json")
+
+
+@pytest.fixture(scope="module")
+def tables(finished) -> dict[str, list[dict]]:
+    """The demo's own results, by the first words of their titles."""
+    with duckdb.connect(str(finished[0] / "soilhouse.duckdb"), read_only=True) as connection:
+        return {r.title.split(" ")[0]: demo_results.rows_of(connection, r) for r in demo_results.RESULTS}
+
+
+def test_it_says_that_the_data_are_simulated_and_how_long_it_took(finished):
+    shown = finished[1].stdout
+    assert "SIMULATED" in shown.splitlines()[0]
+    for step in ("1. simulate", "2. load", "3. build", "4. what came out", "Where to look next"):
+        assert step in shown
+    assert "The demo took " in shown
+    assert is_simulated(finished[0] / "lake")
+    assert {"basin_soil_moisture_1km", "spl2smp"} <= simulated_products(finished[0] / "lake")
+
+
+def test_every_query_that_it_shows_is_the_one_that_it_ran(finished):
+    for result in demo_results.RESULTS:
+        for line in result.sql.strip().splitlines():
+            assert line.strip() in finished[1].stdout
+
+
+def test_the_planted_trends_are_found(tables, truth):
+    found = {row["region_id"]: row for row in tables["Trend"]}
+    assert set(found) == {"basin", "upper", "middle", "lower"}
+    for region, row in found.items():
+        known = truth.trends[region]
+        assert row["pixels"] == truth.regions[region]["n_pixels"]
+        assert row["slope_per_year"] == pytest.approx(known["expected_median_pixel_slope_per_year"], abs=ROUNDED)
+        assert row["share_significant"] == pytest.approx(known["expected_significant_fraction"], abs=0.005)
+        if known["planted_slope_per_year"] is not None:
+            # The line that was drawn, within what three noisy years let be seen.
+            assert row["slope_per_year"] == pytest.approx(known["planted_slope_per_year"], abs=0.0015)
+
+
+def test_the_season_is_found(tables):
+    months = tables["Soil"]
+    assert [row["month"].month for row in months] == list(range(1, 13))
+    assert max(months, key=lambda row: row["mean"])["month"].month == 7
+
+
+def test_the_springs_are_the_stable_pixels(tables, truth, finished):
+    classes = {row["stability_class"]: row for row in tables["Temporal"]}
+    planted = truth.temporal_stability
+    assert classes["excellent"]["pixels"] == len(planted["cells"])
+    assert classes["excellent"]["largest_sd"] == pytest.approx(planted["expected_highest_stable_sd"], abs=ROUNDED)
+    assert classes["good"]["smallest_sd"] == pytest.approx(planted["expected_lowest_other_sd"], abs=ROUNDED)
+    with duckdb.connect(str(finished[0] / "soilhouse.duckdb"), read_only=True) as connection:
+        cells = connection.execute(
+            """
+            select row_index, col_index from marts.fct_temporal_stability
+            inner join marts.dim_pixel using (grid_id, pixel_id)
+            where product = 'basin_soil_moisture_1km' and region_id = 'basin' and period_kind = 'all' and stability_class = 'excellent'
+            """
+        ).fetchall()
+    assert sorted(cells) == sorted(tuple(cell) for cell in planted["cells"])
+
+
+def test_one_and_thirty_six_kilometres_agree(tables):
+    rows = tables["1"]
+    assert len({(row["coarse_row"], row["coarse_column"]) for row in rows}) == 4
+    assert len({row["month"] for row in rows}) == 4
+    assert all(abs(row["at_36km"] - row["mean_of_1km"]) < 0.03 for row in rows)
+
+
+def test_every_product_is_fresh_to_the_end(tables, truth):
+    assert {row["product"] for row in tables["How"]} >= {"basin_soil_moisture_1km", "spl2smp", "chirps_daily"}
+    assert max(str(row["newest_date"]) for row in tables["How"]) == truth.last_day
+
+
+def test_it_stays_out_of_a_lake_with_data_of_ones_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SOILHOUSE_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("SOILHOUSE_DB", str(tmp_path / "mine.duckdb"))
+    own = project_root() / "build" / "demo"
+    chosen, files = demo.places(None)
+    assert (chosen.lake, chosen.database, files) == (tmp_path / "lake", tmp_path / "mine.duckdb", own / "files")
+    month = tmp_path / "lake" / "raw" / "mine" / "year=2020" / "month=01" / "mine_2020-01.parquet"
+    month.parent.mkdir(parents=True)
+    month.touch()
+    chosen, _ = demo.places(None)
+    assert (chosen.lake, chosen.database) == (own / "lake", own / "soilhouse.duckdb")
+    assert "holds data of your own" in capsys.readouterr().err
+    mark(tmp_path / "lake", "SIMULATED", ["mine"])
+    assert demo.places(None)[0].lake == tmp_path / "lake", "a lake of the demo's is used again"
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path, capsys):
+    from soilhouse.cli import main
+
+    (tmp_path / "demo" / "files").mkdir(parents=True)
+    (tmp_path / "demo" / "files" / "thesis.txt").write_text("years of work")
+    assert main(["demo", "--dir", str(tmp_path / "demo")]) == 1
+    assert "--dir DIR" in capsys.readouterr().err
+    assert (tmp_path / "demo" / "files" / "thesis.txt").read_text() == "years of work"
+
+
+def test_the_results_are_those_of_the_database_not_of_the_truth(finished, truth, capsys):
+    """Another truth changes what stands beside the results, and nothing in them."""
+    other = replace(truth, trends={k: {**v, "planted_slope_per_year": 9.0} for k, v in truth.trends.items()})
+    demo_results.show(finished[0] / "soilhouse.duckdb", other)
+    shown = capsys.readouterr().out
+    assert "9.0000" in shown
+    upper = next(line for line in shown.splitlines() if "upper" in line)
+    assert "-0.0303" in upper
