@@ -32,7 +32,7 @@
 {#- A study's text as an SQL string literal. The only way in which study text enters SQL. -#}
 {% macro literal(value) -%}
     {%- if value is none -%} cast(null as string)
-    {%- else -%} '{{ (value | string) | replace("'", "''") }}'
+    {%- else -%} {{ text_literal(value | string) }}
     {%- endif -%}
 {%- endmacro %}
 

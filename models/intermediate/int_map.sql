@@ -8,7 +8,7 @@ with maps as (
         month,
         cast(count(*) as bigint) as n_pixels,
         min(value) as min,
-        avg(value) as mean,
+        {{ mean('value') }} as mean,
         sum(value * weight_km2) / nullif(sum(weight_km2), 0) as area_mean,
         max(value) as max,
         stddev_samp(value) as sd

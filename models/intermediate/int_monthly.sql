@@ -7,7 +7,10 @@ select
     pixels.month,
     cast(year(pixels.month) as int) as year,
     cast(month(pixels.month) as int) as month_number,
-    pixels.value
+    -- Not outside the month's days, see the macro mean(): equal days must give equal months.
+    case when series.monthly_statistic = 'total' then pixels.value
+        else greatest(pixels.min, least(pixels.max, pixels.value))
+    end as value
 from {{ ref('fct_pixel_monthly') }} as pixels
 inner join {{ ref('int_series') }} as series
     on pixels.variable = series.variable and pixels.product = series.product and pixels.layer = series.layer

@@ -18,7 +18,7 @@ seasons as (
         monthly.pixel_id,
         calendar.season,
         monthly.year + calendar.year_shift as year,
-        avg(monthly.value) as mean,
+        {{ mean('monthly.value') }} as mean,
         sum(monthly.value) as total,
         cast(count(*) as bigint) as n_months,
         max(calendar.n_months_of_season) as n_months_of_season

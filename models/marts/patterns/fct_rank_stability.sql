@@ -48,27 +48,27 @@ ranked as (
     select
         maps.map_id,
         pixels.pixel_id,
-        {{ average_rank('maps.map_id', 'pixels.value') }} as rank_in_map
+        {{ doubled_rank('maps.map_id', 'pixels.value') }} as doubled_rank
     from {{ ref('int_monthly_region') }} as pixels
     inner join maps
         on pixels.series_id = maps.series_id and pixels.region_id = maps.region_id and pixels.month = maps.month
 ),
 
 ranks as (
-    select pairs.pair_id, earlier.rank_in_map as rank_1, later.rank_in_map as rank_2
+    select pairs.pair_id, earlier.doubled_rank as rank_1, later.doubled_rank as rank_2
     {{ paired_pixels }}
     where pairs.is_complete
     union all
     select
         pairs.pair_id,
-        {{ average_rank('pairs.pair_id', 'earlier.rank_in_map') }} as rank_1,
-        {{ average_rank('pairs.pair_id', 'later.rank_in_map') }} as rank_2
+        {{ doubled_rank('pairs.pair_id', 'earlier.doubled_rank') }} as rank_1,
+        {{ doubled_rank('pairs.pair_id', 'later.doubled_rank') }} as rank_2
     {{ paired_pixels }}
     where not pairs.is_complete
 ),
 
 correlated as (
-    select pair_id, cast(count(*) as bigint) as n, {{ correlation('rank_1', 'rank_2') }} as rho
+    select pair_id, cast(count(*) as bigint) as n, {{ correlation('cast(rank_1 as double)', 'cast(rank_2 as double)') }} as rho
     from ranks
     group by pair_id
 )
