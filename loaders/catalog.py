@@ -25,6 +25,7 @@ from loaders.lake import (
     Lake,
     LakeError,
     said,
+    sweep,
     write_atomically,
     write_table,
 )
@@ -67,6 +68,8 @@ def add_pixels(lake: Lake, grid: Grid, pixel_ids: np.ndarray, of_product: str) -
     """
     path = lake.pixels_path(grid.grid_id)
     with lake.lock_shared("grids"):
+        sweep(path.parent)
+        sweep(lake.root / "grids" / "definitions")
         try:
             known = pq.read_table(path, schema=PIXEL_SCHEMA) if path.exists() else None
         except (OSError, pa.ArrowException):

@@ -21,7 +21,9 @@ class Plugin(BasePlugin):
 
     def store(self, target_config: TargetConfig) -> None:
         """Carry out the action named by the location's format, with the JSON arguments in its path."""
-        action = {"remove_orphans": remove_orphans, "make_folder": make_folder, "sync": sync}[target_config.location.format]
+        action = {"remove_orphans": remove_orphans, "make_folder": make_folder, "sync": sync}[
+            target_config.location.format
+        ]
         action(**json.loads(target_config.location.path))
 
 

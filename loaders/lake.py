@@ -203,7 +203,8 @@ class Lake:
 
     def register_grid(self, grid: Grid) -> Grid:
         """Keep a grid in this lake; see `loaders.grids.register_grid`."""
-        return register_grid(self, grid)
+        with self.lock_shared("grids"):
+            return register_grid(self, grid)
 
     def registered_grids(self) -> dict[str, Grid]:
         return registered_grids(self)
@@ -273,6 +274,13 @@ def sync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sweep(folder: Path, name: str = "*") -> None:
+    """Remove what a killed process left beside the files `name` of a folder; the caller holds the lock of its writers."""
+    for left in folder.glob(f".{name}.tmp-*"):
+        if not left.name.startswith(f".{EMPTY}"):  # these are made by anybody, without a lock
+            left.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> bool:

@@ -37,7 +37,7 @@ from loaders import catalog
 from loaders.catalog import Present, granules_of
 from loaders.granule import BadFile, Granule, Reader
 from loaders.grids import Grid
-from loaders.lake import Lake, LakeError, errno_of, said, sync_file, temporary_beside, write_atomically
+from loaders.lake import Lake, LakeError, errno_of, said, sweep, sync_file, temporary_beside, write_atomically
 from loaders.month_file import MonthHeader, read_header, union_of
 from loaders.paths import expand_paths
 from loaders.staging import MonthPlan, StagedMonth, months_of, normalise_rows, stage_month
@@ -296,6 +296,11 @@ class _Load:
             was_interrupted = True
         for left in (*self.raw.glob(".*.tmp-*"), *self.raw.glob("*/.*.tmp-*"), *self.raw.glob("*/*/.*.tmp-*")):
             left.unlink(missing_ok=True)
+        name = self.product.name
+        for table in (self.lake.root / "catalog").iterdir():
+            sweep(table, f"{name}.parquet")
+        sweep(self.lake.stations_path(name).parent, f"{name}.parquet")
+        sweep(self.lake.definition_path(name).parent, f"{name}.yml")
         for left in self.raw.glob(".rows-*"):
             shutil.rmtree(left, ignore_errors=True)
         self._remove_empty_folders()
@@ -720,8 +725,9 @@ class _Batch:
         months: set[Month] = {m for a in self.batch.values() for m in a.months}
         while months:
             again: set[Month] = set()
+            for month in months:
+                self._drop(month)  # first: the new file may get the name of the one it replaces
             for staged in self._stage_months(sorted(months, key=lambda m: m or date.min)):
-                self._drop(staged.plan.month)
                 self.staged[staged.plan.month] = staged
             failures = {g: reason for s in self.staged.values() for g, reason in s.failed.items() if g in self.batch}
             for granule, reason in failures.items():

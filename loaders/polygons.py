@@ -141,7 +141,7 @@ def _subdivide(ring: Ring, pieces: NDArray[np.int64]) -> Ring:
     return np.concatenate([points, ring[-1:]])
 
 
-def to_lonlat(ring: Ring, transformer: pyproj.Transformer, tolerance: float = 1e-6) -> Ring:
+def to_lonlat(ring: Ring, transformer: pyproj.Transformer, tolerance: float = 1e-7) -> Ring:
     """A ring in longitude and latitude; edges that would bend get points, so that they are right to `tolerance` degrees.
 
     Returns an array with inf where the projection has no answer.

@@ -22,7 +22,7 @@ import pyproj
 
 from loaders.granule import BadFile
 from loaders.grids import LONLAT_CRS, nearest_names
-from loaders.lake import EMPTY, PIXEL_REGION_SCHEMA, REGION_SCHEMA, Lake, LakeError, said, write_table
+from loaders.lake import EMPTY, PIXEL_REGION_SCHEMA, REGION_SCHEMA, Lake, LakeError, said, sweep, write_table
 from loaders.month_file import METADATA_KEY
 from loaders.polygons import area_km2, covered_fractions, rings_of_wkb, to_lonlat, wkb_of_rings
 
@@ -302,6 +302,8 @@ def refresh_membership(lake: Lake, grids: Iterable[str] | None = None) -> list[t
         return []
     computed = []
     with lake.lock_shared("regions"):
+        for part in ("region", "pixel_region"):
+            sweep(lake.root / "regions" / part)
         wanted = {lake.pixel_region_path(s, g) for s in sets for g in with_pixels}
         for path in _memberships(lake):
             if path not in wanted:

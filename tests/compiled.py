@@ -1,0 +1,149 @@
+"""The project's SQL as dbt would send it to an engine, without the engine: no lake, no database, no Java."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from soilhouse.study import GROUPS
+from tests.warehouse import REPOSITORY, Finished, run_dbt
+
+PERIOD = {"start": "2018-01-01", "end": "2021-01-01"}
+# A staging view that stages whatever a study names has no product of its own.
+_SHARED_VIEWS = ("stg_custom", "stg_stations")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A compiled model or data test: `sql` is what runs, `not_null` are the columns that its tests say are never NULL."""
+
+    name: str
+    kind: str
+    path: str
+    sql: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    not_null: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+
+
+def dbt(command: str, study: Mapping[str, Any] | None, target: str, root: Path) -> Finished:
+    """A dbt command that needs no connection, in `root`, with a lake that is not there and a Java that cannot be found."""
+    arguments = ["--target", target, "--project-dir", str(REPOSITORY), "--profiles-dir", str(REPOSITORY)]
+    arguments += ["--target-path", str(root / "target"), "--log-path", str(root / "logs"), "--no-partial-parse"]
+    if command == "compile":
+        arguments += ["--no-populate-cache", "--no-introspect", "--quiet"]
+    if study is not None:
+        arguments += ["--vars", json.dumps({"study": study})]
+    environment = os.environ | {
+        "SOILHOUSE_LAKE": str(root / "no_lake"),
+        "SOILHOUSE_DB": str(root / "compile.duckdb"),
+        "SOILHOUSE_SPARK_WAREHOUSE": str(root / "spark"),
+        "JAVA_HOME": str(root / "no_java"),
+    }
+    return run_dbt(["--no-use-colors", command, *arguments], environment)
+
+
+def compile_project(study: Mapping[str, Any], target: str, root: Path) -> dict[str, Node]:
+    """Every model and data test that the study enables, by unique id. Raises AssertionError with dbt's words."""
+    done = dbt("compile", study, target, root)
+    assert done.returncode == 0, f"dbt compile --target {target}:\n{done.stdout[-6000:]}"
+    manifest = read_manifest(root / "target")
+    never_null = _never_null(manifest)
+    return {
+        unique_id: Node(
+            name=node["name"],
+            kind=node["resource_type"],
+            path=node["original_file_path"],
+            sql=node["compiled_code"],
+            columns={name.lower(): (column["data_type"] or "").lower() for name, column in node["columns"].items()},
+            not_null=frozenset(never_null.get(unique_id, ())),
+            tags=frozenset(node["tags"]),
+        )
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] in ("model", "test") and node["config"]["enabled"]
+    }
+
+
+def read_manifest(target_path: Path) -> dict[str, Any]:
+    return json.loads((target_path / "manifest.json").read_text(encoding="utf-8"))
+
+
+def grains(manifest: Mapping[str, Any]) -> dict[str, list[list[str]]]:
+    """The columns of each `grain` test of each model, by the model's unique id."""
+    found: dict[str, list[list[str]]] = {}
+    for node in _tests(manifest, "grain"):
+        columns = [column.lower() for column in node["test_metadata"]["kwargs"]["columns"]]
+        found.setdefault(node["attached_node"], []).append(columns)
+    return found
+
+
+def _never_null(manifest: Mapping[str, Any]) -> dict[str, set[str]]:
+    found = {model: set().union(*given) for model, given in grains(manifest).items()}
+    for node in _tests(manifest, "not_null"):
+        found.setdefault(node["attached_node"], set()).add(node["test_metadata"]["kwargs"]["column_name"].lower())
+    return found
+
+
+def _tests(manifest: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    tests = (node for node in manifest["nodes"].values() if node["resource_type"] == "test")
+    return [node for node in tests if (node.get("test_metadata") or {}).get("name") == name]
+
+
+def staged_products() -> list[dict[str, Any]]:
+    """The products that have a staging view of their own, as their YAML describes them."""
+    views = sorted(path.stem for path in (REPOSITORY / "models" / "staging").glob("stg_*.sql"))
+    products = [view.removeprefix("stg_") for view in views if view not in _SHARED_VIEWS]
+    return [
+        yaml.safe_load((REPOSITORY / "loaders" / "products" / f"{product}.yml").read_text(encoding="utf-8"))
+        for product in products
+    ]
+
+
+def study_of_everything() -> dict[str, Any]:
+    """A study that enables every model: all groups, every product, columns of the user's own, stations, registered regions."""
+    delivered = [
+        {"variable": delivery["variable"], "product": product["name"], "layer": delivery["layer"]}
+        for product in staged_products()
+        for delivery in product["delivers"]
+    ]
+    own = {
+        "variable": "soil_moisture",
+        "product": "own",
+        "layer": "5-10 cm",
+        "column": "sm",
+        "valid_min": 0,
+        "valid_max": 1,
+    }
+    return {
+        "name": "everything",
+        "groups": list(GROUPS),
+        "period": PERIOD,
+        "time_zone": "Asia/Shanghai",
+        "region": {"set": "basins", "ids": ["upper", "lower"]},
+        "series": [*delivered, own, {"variable": "ndvi", "product": "own", "column": "greenness"}],
+        "stations": ["stations"],
+        "trends": {"time_steps": ["month", "year"], "seasons": ["annual", "DJF"]},
+    }
+
+
+def study_of_a_box() -> dict[str, Any]:
+    """The other branches: one series, a box for a region, and everything else by default."""
+    return {
+        "name": "box",
+        "groups": list(GROUPS),
+        "period": PERIOD,
+        "region": {"bbox": [99, 37, 102, 40]},
+        "exclude_frozen": False,
+        "series": [{"variable": "precipitation", "product": "chirps_monthly"}],
+    }
+
+
+def study_of_nothing(groups: list[str]) -> dict[str, Any]:
+    """A study without a series, as the default one is before it is filled in."""
+    return {"name": "nothing", "groups": groups, "period": PERIOD, "series": []}

@@ -1,0 +1,157 @@
+"""Two engines' builds of one table, row by row on the table's grain.
+
+| column kind                                     | equal when                                                              |
+|-------------------------------------------------|-------------------------------------------------------------------------|
+| text, whole number, date, truth value           | the same                                                                |
+| double                                          | |a - b| <= 1e-10 max(|a|, |b|), or <= 1e-12 of the column's largest |value| |
+| double in [-1, 1] by meaning: p, r, rho, tau    | |a - b| <= 1e-10                                                        |
+| NULL                                            | NULL on both                                                            |
+| NaN, infinity                                   | never: no mart has them                                                 |
+
+The second way to be equal is for sums that cancel: a slope that is 0 but for rounding has no digits in common.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+
+RELATIVE = 1e-10
+OF_LARGEST = 1e-12
+ABSOLUTE = 1e-10
+_BOUNDED = re.compile(r"(^|_)(p|p_adjusted|r|r2|rho|tau_a|tau_b)$")
+SHOWN = 3
+
+
+@dataclass
+class Comparison:
+    """What came of one table; it is equal when there are no problems."""
+
+    table: str
+    n_rows: int = 0
+    n_columns: int = 0
+    largest: float = 0.0
+    largest_column: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def is_equal(self) -> bool:
+        return not self.problems
+
+
+def is_bounded(column: str) -> bool:
+    """Whether a column is a probability or a correlation, to be compared absolutely."""
+    return _BOUNDED.search(column) is not None
+
+
+def compare(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    left: str,
+    right: str,
+    grain: Sequence[str] | None,
+    names: tuple[str, str],
+) -> Comparison:
+    """Compare two relations of `connection`; `names` are what the messages call them. Without a grain every column that is not a double is one."""
+    result = Comparison(table)
+    types = {side: _types(connection, side) for side in (left, right)}
+    if types[left] != types[right]:
+        for column in sorted(set(types[left].items()) ^ set(types[right].items())):
+            kinds = [types[side].get(column[0], "no such column") for side in (left, right)]
+            message = f"column {column[0]}: {names[0]} {kinds[0]}, {names[1]} {kinds[1]}"
+            if message not in result.problems:
+                result.problems.append(message)
+        return result
+
+    columns = types[left]
+    result.n_columns = len(columns)
+    counts = [connection.execute(f"select count(*) from {side}").fetchone()[0] for side in (left, right)]
+    result.n_rows = counts[0]
+    if counts[0] != counts[1]:
+        result.problems.append(f"{counts[0]} rows on {names[0]}, {counts[1]} on {names[1]}")
+    if not all(counts):
+        result.problems.append("no rows: nothing was compared, give the lake something that this table shows")
+        return result
+
+    key = list(grain or [column for column, kind in columns.items() if kind != "DOUBLE"])
+    for side, name in zip((left, right), names, strict=True):
+        twice = connection.execute(
+            f"select count(*) from (select 1 from {side} group by {_list(key)} having count(*) > 1)"
+        ).fetchone()[0]
+        if twice:
+            result.problems.append(
+                f"{twice} keys ({', '.join(key)}) come more than once on {name}: give the model a grain test"
+            )
+    if result.problems and any("more than once" in problem for problem in result.problems):
+        return result
+
+    paired = " and ".join(f'l."{column}" is not distinct from r."{column}"' for column in key)
+    alone = [
+        connection.execute(
+            f"select {_list(key)} from {here} as l where not exists (select 1 from {there} as r where {paired})"
+        ).fetchall()
+        for here, there in ((left, right), (right, left))
+    ]
+    for rows, name in zip(alone, names, strict=True):
+        if rows:
+            result.problems.append(f"{len(rows)} keys on {name} only, such as {_row(key, rows[0])}")
+
+    for column, kind in columns.items():
+        if column not in key:
+            _compare_column(connection, result, (left, right), key, paired, column, kind, names)
+    return result
+
+
+def _compare_column(
+    connection: duckdb.DuckDBPyConnection,
+    result: Comparison,
+    sides: tuple[str, str],
+    key: list[str],
+    paired: str,
+    column: str,
+    kind: str,
+    names: tuple[str, str],
+) -> None:
+    pair = f"""
+        select {", ".join(f'l."{name}" as "{name}"' for name in key)}, l."{column}" as a, r."{column}" as b
+        from {sides[0]} as l inner join {sides[1]} as r on {paired}"""
+    if kind == "DOUBLE":
+        scale = f"(select coalesce(max(abs(a)), 0) from ({pair}) where isfinite(a))"
+        allowed = (
+            f"{ABSOLUTE}"
+            if is_bounded(column)
+            else f"greatest({RELATIVE} * greatest(abs(a), abs(b)), {OF_LARGEST} * {scale})"
+        )
+        differs = f"(a is null) <> (b is null) or not isfinite(a) or not isfinite(b) or abs(a - b) > {allowed}"
+        size = "abs(a - b)" if is_bounded(column) else "abs(a - b) / nullif(greatest(abs(a), abs(b)), 0)"
+        # What is allowed by the column's largest value has no relative difference worth showing.
+        shown = "true" if is_bounded(column) else f"abs(a - b) > {OF_LARGEST} * {scale} or abs(a) > 1e-3 * {scale}"
+        largest = connection.execute(
+            f"select max({size}) from ({pair}) where isfinite(a) and isfinite(b) and ({shown})"
+        ).fetchone()[0]
+        if largest is not None and largest > result.largest:
+            result.largest, result.largest_column = largest, column
+    else:
+        differs = "a is distinct from b"
+    n_different = connection.execute(f"select count(*) from ({pair}) where {differs}").fetchone()[0]
+    if n_different:
+        result.problems.append(f"column {column}: {n_different} values differ")
+        for row in connection.execute(f"select * from ({pair}) where {differs} order by all limit {SHOWN}").fetchall():
+            result.problems.append(f"    {_row(key, row)}: {names[0]} {row[-2]!r}, {names[1]} {row[-1]!r}")
+
+
+def _types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    return {
+        name: kind for name, kind, *_ in sorted(connection.execute(f"describe select * from {relation}").fetchall())
+    }
+
+
+def _list(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
+
+
+def _row(key: Sequence[str], row: Sequence[object]) -> str:
+    return ", ".join(f"{column} {value}" for column, value in zip(key, row, strict=False))
