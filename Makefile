@@ -80,7 +80,7 @@ docs: environment  ## dbt's page of every table, and the generated pages of docs
 	@echo "target/static_index.html is the page of every table and column (dbt docs serve shows it too)"
 
 lock: environment-dev  ## resolve the dependencies anew, with hashes and without addresses
-	@$(BIN)/$(LOCK) -o requirements.lock
+	@$(BIN)/$(LOCK) --extra build -o requirements.lock
 	@$(BIN)/$(LOCK) --all-extras -c requirements.lock -o requirements-dev.lock
 	@echo "$$(grep -c == requirements.lock) packages, with the tests' $$(grep -c == requirements-dev.lock)"
 

@@ -51,7 +51,7 @@ def savitzky_golay(series: pa.ListArray, half_width: pa.Array, order: pa.Array) 
     data = _one_value_a_step(data)
     is_null = is_null | (np.diff(data.offsets) == 0)
     smooth = data.v.copy()
-    for h, d in np.unique(np.column_stack([half, degree]), axis=0):
+    for h, d in np.unique(np.column_stack([half, degree]), axis=0).tolist():
         if h < 0 or not 0 <= d <= 2 * h:
             raise ValueError(
                 f"savitzky_golay: order {d} with half_width {h}; order goes from 0 to 2 half_width, "
@@ -59,7 +59,7 @@ def savitzky_golay(series: pa.ListArray, half_width: pa.Array, order: pa.Array) 
             )
         rows = np.flatnonzero((half == h) & (degree == d) & (np.diff(data.offsets) > 2 * h))
         if rows.size:
-            _smooth(rows, data.offsets, data.t, data.v, _projection(int(h), int(d)), smooth)
+            _smooth(rows, data.offsets, data.t, data.v, _projection(h, d), smooth)
     members = pa.StructArray.from_arrays([pa.array(data.t), pa.array(smooth)], fields=list(SERIES.value_type))
     return to_arrow(data.offsets, members, is_null)
 

@@ -28,9 +28,9 @@ def load(root: Path, *arguments: str | Path) -> None:
 
 
 def build(root: Path, study: dict) -> Warehouse:
-    """The warehouse of a study over what was loaded, built with every test of the models."""
+    """The warehouse of a study over what was loaded, built with every data test of the models."""
     house = Warehouse(root, study)
-    house.dbt("build")
+    house.dbt("build", "--exclude-resource-type", "unit_test")
     return house
 
 

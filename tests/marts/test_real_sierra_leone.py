@@ -25,6 +25,8 @@ STUDY = {
     "series": [{"variable": "air_temperature", "product": "era5_land_monthly"}],
     "trends": {"seasons": ["annual", "DJF"]},
 }
+EVERY = 4
+"""Every fourth pixel is computed again, by libraries that need 10 ms a series; the mean warming is that of all."""
 K_PER_DECADE = 0.21
 """The mean slope of ordinary least squares, found with other tools before there was a warehouse."""
 
@@ -61,10 +63,11 @@ def test_mean_warming(house: Warehouse) -> None:
 
 
 def test_trends(house: Warehouse, months: pl.DataFrame) -> None:
-    theirs = reference.trends(months, RULES)
+    sample = months["pixel_id"].unique().sort().gather_every(EVERY)
+    theirs = reference.trends(months, RULES, sample)
     assert theirs.filter(pl.col("season") == "DJF")["n_values"].unique().to_list() == [
         34
     ]  # the first lacks its December
-    ours = house.query("select * from marts.fct_trends")
+    ours = house.query("select * from marts.fct_trends").filter(pl.col("pixel_id").is_in(sample.implode()))
     n = reference.assert_same(ours, theirs, ["pixel_id", "time_step", "season"])
     count_cases("Sierra Leone, trends, numbers", n)

@@ -1,14 +1,15 @@
 """Two engines' builds of one table, row by row on the table's grain.
 
-| column kind                                     | equal when                                                              |
-|-------------------------------------------------|-------------------------------------------------------------------------|
-| text, whole number, date, truth value           | the same                                                                |
-| double                                          | |a - b| <= 1e-10 max(|a|, |b|), or <= 1e-12 of the column's largest |value| |
-| double in [-1, 1] by meaning: p, r, rho, tau    | |a - b| <= 1e-10                                                        |
-| NULL                                            | NULL on both                                                            |
-| NaN, infinity                                   | never: no mart has them                                                 |
+| column kind                                     | equal when                                                  |
+|-------------------------------------------------|-------------------------------------------------------------|
+| text, whole number, date, truth value           | the same                                                    |
+| double                                          | |a - b| <= 1e-10 max(|a|, |b|), or 1e-14 of the largest |a| |
+| probability or correlation: p, r, rho, tau, ... | |a - b| <= 1e-10                                            |
+| NULL                                            | NULL on both                                                |
+| NaN, infinity                                   | never: no mart has them                                     |
 
-The second way to be equal is for sums that cancel: a slope that is 0 but for rounding has no digits in common.
+The largest is that of the column among rows of the same variable, product and layer, so that millimetres do not excuse m3 m-3. It is
+there for sums that cancel: a slope that is 0 but for rounding has no digits that could agree.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from dataclasses import dataclass, field
 import duckdb
 
 RELATIVE = 1e-10
-OF_LARGEST = 1e-12
+OF_LARGEST = 1e-14
+FLOOR_SHARE = OF_LARGEST / RELATIVE
 ABSOLUTE = 1e-10
+SERIES = ("series_id", "variable", "product", "layer")
 _BOUNDED = re.compile(r"(^|_)(p|p_adjusted|r|r2|rho|tau_a|tau_b)$")
 SHOWN = 3
 
@@ -115,31 +118,33 @@ def _compare_column(
     kind: str,
     names: tuple[str, str],
 ) -> None:
-    pair = f"""
-        select {", ".join(f'l."{name}" as "{name}"' for name in key)}, l."{column}" as a, r."{column}" as b
-        from {sides[0]} as l inner join {sides[1]} as r on {paired}"""
+    group = ", ".join(f'l."{name}"' for name in SERIES if name in key)
+    largest = (
+        f'max(abs(l."{column}")) over ({f"partition by {group}" if group else ""})' if kind == "DOUBLE" else "null"
+    )
+    pairs = f"""(
+        select {", ".join(f'l."{name}" as "{name}"' for name in key)}, {largest} as scale, l."{column}" as a, r."{column}" as b
+        from {sides[0]} as l inner join {sides[1]} as r on {paired})"""
     if kind == "DOUBLE":
-        scale = f"(select coalesce(max(abs(a)), 0) from ({pair}) where isfinite(a))"
-        allowed = (
-            f"{ABSOLUTE}"
+        floor = ABSOLUTE if is_bounded(column) else f"{OF_LARGEST} * scale"
+        relative = 0 if is_bounded(column) else f"{RELATIVE} * greatest(abs(a), abs(b))"
+        differs = f"""(a is null) <> (b is null) or not isfinite(a) or not isfinite(b)
+            or abs(a - b) > greatest({floor}, {relative})"""
+        # A difference that only the floor allows says nothing as a part of what is left after cancelling.
+        size = (
+            "abs(a - b)"
             if is_bounded(column)
-            else f"greatest({RELATIVE} * greatest(abs(a), abs(b)), {OF_LARGEST} * {scale})"
+            else f"abs(a - b) / nullif(greatest(abs(a), abs(b), {FLOOR_SHARE} * scale), 0)"
         )
-        differs = f"(a is null) <> (b is null) or not isfinite(a) or not isfinite(b) or abs(a - b) > {allowed}"
-        size = "abs(a - b)" if is_bounded(column) else "abs(a - b) / nullif(greatest(abs(a), abs(b)), 0)"
-        # What is allowed by the column's largest value has no relative difference worth showing.
-        shown = "true" if is_bounded(column) else f"abs(a - b) > {OF_LARGEST} * {scale} or abs(a) > 1e-3 * {scale}"
-        largest = connection.execute(
-            f"select max({size}) from ({pair}) where isfinite(a) and isfinite(b) and ({shown})"
-        ).fetchone()[0]
-        if largest is not None and largest > result.largest:
-            result.largest, result.largest_column = largest, column
+        found = connection.execute(f"select max({size}) from {pairs} where isfinite(a) and isfinite(b)").fetchone()[0]
+        if found is not None and found > result.largest:
+            result.largest, result.largest_column = found, column
     else:
         differs = "a is distinct from b"
-    n_different = connection.execute(f"select count(*) from ({pair}) where {differs}").fetchone()[0]
+    n_different = connection.execute(f"select count(*) from {pairs} where {differs}").fetchone()[0]
     if n_different:
         result.problems.append(f"column {column}: {n_different} values differ")
-        for row in connection.execute(f"select * from ({pair}) where {differs} order by all limit {SHOWN}").fetchall():
+        for row in connection.execute(f"select * from {pairs} where {differs} order by all limit {SHOWN}").fetchall():
             result.problems.append(f"    {_row(key, row)}: {names[0]} {row[-2]!r}, {names[1]} {row[-1]!r}")
 
 

@@ -81,11 +81,25 @@ def test_rounding_is_no_difference_and_is_told(connection: duckdb.DuckDBPyConnec
 
 
 def test_a_sum_that_cancels_may_differ_by_what_its_column_is_rounded_by(connection: duckdb.DuckDBPyConnection) -> None:
-    """1e-10 beside values of a million is rounding, also where the other engine has 0."""
-    connection.execute("update a set mean = 0 where pixel_id = 5; update b set mean = 1e-10 where pixel_id = 5")
+    """1e-9 beside values of a million is rounding, also where the other engine has 0."""
+    connection.execute("update a set mean = 0 where pixel_id = 5; update b set mean = 1e-9 where pixel_id = 5")
     assert result(connection).is_equal
-    connection.execute("update b set mean = 1e-4 where pixel_id = 5")
+    connection.execute("update b set mean = 1e-7 where pixel_id = 5")
     assert not result(connection).is_equal
+
+
+def test_a_large_variable_does_not_excuse_a_small_one(connection: duckdb.DuckDBPyConnection) -> None:
+    """Soil moisture in m3 m-3 stands in one column with precipitation in mm."""
+    for side in "ab":
+        connection.execute(f"alter table {side} add column variable string")
+        connection.execute(f"update {side} set variable = case when pixel_id < 10 then 'rain' else 'moisture' end")
+        connection.execute(f"update {side} set mean = 1e-5 where pixel_id = 15")
+    connection.execute(
+        "update a set mean = mean / 1e7 where pixel_id > 9; update b set mean = mean / 1e7 where pixel_id > 9"
+    )
+    connection.execute("update b set mean = mean * (1 + 1e-9) where pixel_id = 15")
+    assert not result(connection, [*GRAIN, "variable"]).is_equal
+    assert result(connection, GRAIN).is_equal
 
 
 @pytest.mark.parametrize(

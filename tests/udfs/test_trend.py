@@ -34,6 +34,8 @@ def make_series(kind: str, n: int, rng: np.random.Generator) -> tuple[np.ndarray
         t = np.sort(rng.choice(2**31 - 1, n, replace=False))
     elif kind == "repeated t":
         t = np.sort(rng.integers(0, max(n // 2, 1), n))
+    elif kind == "crowded t":
+        t = np.sort(rng.choice([0, 0, 0, 0, 3, 4], n))
     elif kind == "ties":
         v = np.round(v)
     elif kind == "ties in both":
@@ -61,6 +63,7 @@ KINDS = [
     "gaps",
     "far",
     "repeated t",
+    "crowded t",
     "ties",
     "ties in both",
     "constant",
