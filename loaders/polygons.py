@@ -101,8 +101,8 @@ def clip(ring: Ring, axis: int, limit: float, keep_below: bool) -> Ring:
     start, end = ring[:-1], ring[1:]
     inside_end = np.roll(inside, -1)
     crossing = inside != inside_end
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = (limit - start[:, axis]) / (end[:, axis] - start[:, axis])
+    run = np.where(crossing, end[:, axis] - start[:, axis], 1.0)
+    t = np.where(crossing, (limit - start[:, axis]) / run, 0.0)
     met = start + t[:, None] * (end - start)
     met[:, axis] = limit
     points = np.stack([start, met], axis=1)

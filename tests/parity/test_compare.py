@@ -93,11 +93,11 @@ def test_a_large_variable_does_not_excuse_a_small_one(connection: duckdb.DuckDBP
     for side in "ab":
         connection.execute(f"alter table {side} add column variable string")
         connection.execute(f"update {side} set variable = case when pixel_id < 10 then 'rain' else 'moisture' end")
-        connection.execute(f"update {side} set mean = 1e-5 where pixel_id = 15")
+        connection.execute(f"update {side} set mean = 1 where pixel_id = 15")
     connection.execute(
         "update a set mean = mean / 1e7 where pixel_id > 9; update b set mean = mean / 1e7 where pixel_id > 9"
     )
-    connection.execute("update b set mean = mean * (1 + 1e-9) where pixel_id = 15")
+    connection.execute("update b set mean = mean * (1 + 1e-7) where pixel_id = 15")
     assert not result(connection, [*GRAIN, "variable"]).is_equal
     assert result(connection, GRAIN).is_equal
 

@@ -58,6 +58,7 @@ def test_every_example_parses(line):
         ("biuld", "Nearest: build"),
         ("report", "has no command 'report'"),
         ("build --selct fct_trends", "Nearest: --select"),
+        ("build --sele fct_trends", "Nearest: --select"),
         ("build --target sparc", "invalid choice: 'sparc'"),
         ("build --threads none", "not a whole number above 0"),
         ("load", "required: PRODUCT, PATH"),

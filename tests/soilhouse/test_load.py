@@ -89,6 +89,15 @@ def test_a_table_becomes_a_product_that_a_study_can_name(at_work, capsys):
     assert bytes_of(at_work / "lake") == before
 
 
+def test_the_second_load_needs_no_mapping(at_work, capsys):
+    table(at_work / "a.csv", days=5)
+    (at_work / "map.yml").write_text("variables:\n  - {name: moisture, column: sm, unit: m3 m-3}\n", encoding="utf-8")
+    load = ["load", "table", "a.csv", "--as", "mine", "--grid", "ease2_m36"]
+    assert main([*load, "--mapping", "map.yml"]) == 0
+    assert main(load) == 0, capsys.readouterr().err
+    assert "unchanged" in capsys.readouterr().out
+
+
 def test_a_bad_file_is_skipped_with_its_reason_and_code_1(at_work, capsys):
     good, off = table(at_work / "a.csv"), table(at_work / "b.csv", shift=0.1)
     (at_work / "c.csv").write_bytes(b"")

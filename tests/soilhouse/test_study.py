@@ -181,6 +181,18 @@ def test_all_mistakes_come_in_one_message_with_their_lines(tmp_path, lake):
     assert "docs/study_file.md" in message
 
 
+def test_what_is_missing_is_said_with_the_line_of_what_it_is_missing_from(tmp_path, lake):
+    path = tmp_path / "missing.yml"
+    path.write_text(
+        "study:\n  name: a\n  title: b\n  period:\n    start: 2011-01-01\n  series:\n    - product: chirps_monthly\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(StudyError) as caught:
+        validate(path, lake)
+    assert "  line 4: study.period.end: is missing" in str(caught.value)
+    assert "  line 7: study.series[0].variable: is missing" in str(caught.value)
+
+
 def brought(**changes) -> list[dict]:
     entry = {"variable": "soil_moisture", "product": "my_daily", "layer": "0-5 cm", "column": "sm"}
     return [{**entry, **changes}]
