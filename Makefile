@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Only what may be said about the machine belongs in a log.
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 
-PACKAGES := soilhouse loaders udfs serving tests benchmarks
+PACKAGES := soilhouse loaders udfs serving tests benchmarks dbt_soilhouse.py
 # Each writes files of the repository from their sources; with --check it only compares.
 GENERATORS := soilhouse.ibis_models loaders.products_docs udfs.docs
 LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras \

@@ -96,7 +96,9 @@ def _compiled(house: Warehouse) -> str:
             }
         ],
     }
-    house.dbt("build", "--select", "variables", "int_series", "stg_custom", "int_daily", "--resource-type", "model", "seed")
+    house.dbt(
+        "build", "--select", "variables", "int_series", "stg_custom", "int_daily", "--resource-type", "model", "seed"
+    )
     house.dbt("compile", "--select", "fct_pixel_monthly")
     return (house.root / "target/compiled/soilhouse/models/marts/core/fct_pixel_monthly.sql").read_text()
 

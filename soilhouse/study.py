@@ -113,15 +113,14 @@ class Region(_Part):
     bbox: Annotated[list[float], Field(min_length=4, max_length=4)] | None = None
     set: Name | None = None
     ids: Annotated[list[Text], Field(min_length=1)] | None = None
-    min_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    min_fraction: Annotated[float, Field(gt=0, le=1)]
 
     @model_validator(mode="after")
     def _one_kind(self) -> Region:
         if self.bbox and self.set:
             raise ValueError("give `bbox` or `set`, not both")
-        for key in ("ids", "min_fraction"):
-            if getattr(self, key) is not None and not self.set:
-                raise ValueError(f"`{key}` is about the regions of a `set`: name the set too")
+        if self.ids is not None and not self.set:
+            raise ValueError("`ids` is about the regions of a `set`: name the set too")
         if self.bbox:
             west, south, east, north = self.bbox
             if not (-90 <= south < north <= 90):

@@ -35,7 +35,7 @@ select
     false as is_filled,
     observations.is_frozen
 from observations
-{%- if study('region') %}
+{%- if study('region').bbox is defined or study('region').set is defined %}
 inner join (
     select distinct series.series_id, pixels.pixel_id
     from {{ ref('int_series') }} as series

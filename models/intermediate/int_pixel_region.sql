@@ -22,7 +22,7 @@ from pixels
 inner join {{ read_lake('regions/pixel_region') }} as membership
     on pixels.grid_id = membership.grid_id and pixels.pixel_id = membership.pixel_id
 where membership.region_set = {{ literal(region.set) }}
-    and membership.fraction >= {{ number(region.get('min_fraction', 0.5)) }}
+    and membership.fraction >= {{ number(region.min_fraction) }}
     {%- if region.ids is defined %}
     and membership.region_id in ({% for id in region.ids %}{{ literal(id) }}{{ ', ' if not loop.last }}{% endfor %})
     {%- endif %}

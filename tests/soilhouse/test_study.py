@@ -69,9 +69,10 @@ def test_no_key_has_a_default_in_the_schema():
     assert set(Study.model_fields) - set(study_defaults()) <= {"name", "title", "period", "series"}
 
 
-def test_the_study_of_a_plain_dbt_build_is_right():
+def test_the_study_of_a_plain_dbt_build_is_that_of_the_demo_and_right():
     _, problems = parse(given_default_study())
     assert problems == []
+    assert given_default_study() == read_study_file(project_root() / "studies" / "demo.yml")[1]
 
 
 @pytest.mark.parametrize("path", sorted((project_root() / "studies").glob("*.yml")), ids=lambda p: p.name)
