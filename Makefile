@@ -68,8 +68,9 @@ format: environment-dev  ## put the style right, and write generated files anew
 	@$(BIN)/ruff format $(PACKAGES)
 	@for m in $(GENERATORS); do $(BIN)/python -m $$m || exit 1; done
 
-parity: environment-dev  ## the same lake through DuckDB and Spark, compared (needs Java 17)
+parity: environment-dev  ## the same lake through DuckDB and Spark, compared; then the kernels on Spark (needs Java 17)
 	@$(BIN)/python -m tests.parity
+	@$(BIN)/python -m pytest -m spark
 
 bench: environment-dev  ## speed and memory beside the peers, in one run; writes benchmarks/results.md
 	@$(BIN)/python -m benchmarks

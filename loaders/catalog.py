@@ -30,6 +30,7 @@ from loaders.lake import (
     write_table,
 )
 from loaders.month_file import METADATA_KEY, MonthHeader, distinct_pixels, read_header, union_of
+from loaders.variables import standard_variables
 
 if TYPE_CHECKING:
     from loaders.granule import Granule
@@ -184,6 +185,7 @@ def write_catalog(lake: Lake, product: Product, grid_id: str | None, headers: di
         lake.catalog_path("products", name),
     )
     described = {v.name: v.description for v in product.variables}
+    standard = standard_variables()
     write_table(
         pa.Table.from_pylist(
             [
@@ -192,7 +194,9 @@ def write_catalog(lake: Lake, product: Product, grid_id: str | None, headers: di
                     "variable": d.variable,
                     "layer": d.layer,
                     "unit": d.unit,
-                    "description": described.get(d.variable, ""),
+                    # The file's words where it calls the variable the same; soil_moisture out of `swvl1` has the standard name's.
+                    "description": described.get(d.variable)
+                    or (standard[d.variable].long_name if d.variable in standard else ""),
                 }
                 for d in product.delivers
             ],

@@ -11,15 +11,12 @@ Area of a latitude band: Snyder 1987, USGS Professional Paper 1395, equations 3-
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import math
 import os
-import re
 import tempfile
 import threading
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +26,8 @@ import pyarrow as pa
 import pyproj
 
 from loaders.granule import BadFile, Window
+from loaders.names import NAME
+from loaders.nearest import suggestion
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -52,7 +51,6 @@ _EQUAL_AREA_METHODS = {
     "Albers Equal Area",
     "Lambert Azimuthal Equal Area",
 }
-_GRID_ID = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def _thread_cached(function):
@@ -96,7 +94,7 @@ class Grid:
     n_cols: int
 
     def __post_init__(self) -> None:
-        if not _GRID_ID.fullmatch(self.grid_id):
+        if not NAME.fullmatch(self.grid_id):
             raise ValueError(f"grid name {self.grid_id!r}: use lower-case letters, digits and _, a letter first")
         numbers = (self.left, self.top, self.cell_width, self.cell_height)
         if not all(math.isfinite(v) for v in numbers) or self.cell_width <= 0 or self.cell_height <= 0:
@@ -383,7 +381,8 @@ class Grid:
 
         `bbox` is (west, south, east, north) in degrees. At 9 x 9 points the grid's plane is compared with the ellipsoid
         in every direction (singular values of the local map); longer distances do not depart more. Grids in degrees are
-        measured in the metres of `metres_of`. METHODS: a plain FFT over pixels is right below 0.01.
+        measured in the metres of `metres_of`. Below 0.01 lags counted in
+        cells stand for distances, so that a Fourier transform over pixels gives the right variogram.
         Raises ValueError when the box is empty or outside the projection.
         """
         west, south, east, north = bbox
@@ -529,11 +528,6 @@ def registered_grids(lake: Lake | Path) -> dict[str, Grid]:
     return found
 
 
-def nearest_names(name: str, names: Iterable[str], n: int = 3) -> list[str]:
-    """The known names closest to a misspelt one, best first."""
-    return difflib.get_close_matches(name.lower(), list(names), n=n, cutoff=0.5)
-
-
 def find_grid(lake: Lake | Path | None, grid_id: str) -> Grid:
     """The grid of that name from the registry or the lake. Raises LookupError with the nearest names."""
     if grid_id in GRIDS:
@@ -541,9 +535,7 @@ def find_grid(lake: Lake | Path | None, grid_id: str) -> Grid:
     own = registered_grids(lake) if lake is not None else {}
     if grid_id in own:
         return own[grid_id]
-    names = [*GRIDS, *own]
-    near = nearest_names(grid_id, names) or names
-    raise LookupError(f"there is no grid {grid_id!r}; known: {', '.join(near)}")
+    raise LookupError(f"there is no grid {grid_id!r}. {suggestion(grid_id, [*GRIDS, *own])}")
 
 
 def register_grid(lake: Lake | Path, grid: Grid) -> Grid:

@@ -6,9 +6,8 @@ templates without variables; `complete` fills them in from a user's files at the
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -21,6 +20,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from loaders.granule import BadFile
+from loaders.names import COLUMN, NAME, checked_layer
+from loaders.nearest import suggestion
 from loaders.readers._dates import date_from_groups, find_date, first_of_month
 from loaders.readers._files import RESERVED
 
@@ -33,35 +34,10 @@ TimeStep = Literal["instant", "day", "month", "static", "from_file"]
 Number = Literal[
     "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "string"
 ]
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_LAYER = re.compile(r"surface|\d+(\.\d+)?-\d+(\.\d+)? cm")
-
-# The field's standard names and the unit their staging column has. A product may deliver others beside them.
-STANDARD_UNITS = {
-    "soil_moisture": "m3 m-3",
-    "soil_temperature": "degC",
-    "skin_temperature": "degC",
-    "air_temperature": "degC",
-    "land_surface_temperature_day": "degC",
-    "land_surface_temperature_night": "degC",
-    "precipitation": "mm",
-    "ndvi": "1",
-}
 
 
 class ProductError(ValueError):
     """A product or mapping that cannot be used; the message names the file, the field and the nearest known word."""
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'?` for the known word most like `word`, else the known words; "" when there are none."""
-    known = sorted({str(k) for k in known})
-    close = [k for k in known if word and k.startswith(str(word))]
-    close = close or difflib.get_close_matches(str(word), known, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"known: {', '.join(known)}" if known else ""
 
 
 class _Strict(BaseModel):
@@ -91,7 +67,7 @@ class Variable(_Strict):
     @field_validator("name")
     @classmethod
     def _name_is_a_column(cls, name: str) -> str:
-        if not _COLUMN.fullmatch(name):
+        if not COLUMN.fullmatch(name):
             raise ValueError(f"{name!r} cannot be a column: letters, digits and _ only, not beginning with a digit")
         if name.lower() in RESERVED:
             raise ValueError(f"{name!r} is a column the lake writes itself; give the variable another name")
@@ -137,9 +113,10 @@ class Delivered(_Strict):
     @field_validator("layer")
     @classmethod
     def _layer_is_a_depth_interval(cls, layer: str) -> str:
-        if not _LAYER.fullmatch(layer):
-            raise ValueError(f"{layer!r} is no layer: write the depth interval like '0-5 cm', or 'surface'")
-        return layer
+        try:
+            return checked_layer(layer)
+        except ValueError as error:
+            raise ValueError(f"{layer!r}: {error}") from None
 
 
 class Options(_Strict):
@@ -176,7 +153,7 @@ class Options(_Strict):
     def _columns_are_known(cls, columns: dict[str, str]) -> dict[str, str]:
         for column in columns:
             if column not in KNOWN_COLUMNS:
-                raise ValueError(f"unknown column {column!r}, {nearest(column, KNOWN_COLUMNS)}")
+                raise ValueError(f"unknown column {column!r}. {suggestion(column, KNOWN_COLUMNS)}")
         return columns
 
 
@@ -213,7 +190,7 @@ class Product(_Strict):
     @field_validator("name")
     @classmethod
     def _name_is_simple(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise ValueError(
                 f"{name!r} cannot be a product's name: small letters, digits and _, beginning with a letter"
             )
@@ -256,7 +233,8 @@ class Product(_Strict):
         for variable in self.variables:
             if variable.name == name:
                 return variable
-        raise ProductError(f"{self.name} has no variable {name!r}, {nearest(name, (v.name for v in self.variables))}")
+        known = [v.name for v in self.variables]
+        raise ProductError(f"{self.name} has no variable {name!r}. {suggestion(name, known)}")
 
     def parse_name(self, filename: str, guess: bool = True) -> dict[str, Any]:
         """`{"date": date | None, "version": str, "key": str}` from a file's base name.
@@ -329,12 +307,12 @@ def _explain(problem: Mapping[str, Any], origin: str, top: type[BaseModel] = Pro
         model = MappedVariable if top is DeliveredAs else _MODELS.get(str(loc[0]), top)
     match problem["type"]:
         case "extra_forbidden":
-            said = f"unknown field, {nearest(str(loc[-1]), model.model_fields)}"
+            said = f"unknown field. {suggestion(str(loc[-1]), model.model_fields)}"
         case "missing":
             said = "is missing"
         case "literal_error":
             words = _words(model.model_fields[str(loc[-1])].annotation)
-            said = f"{problem['input']!r} is not known, {nearest(str(problem['input']), words)}"
+            said = f"{problem['input']!r} is not known. {suggestion(str(problem['input']), words)}"
         case _:
             said = problem["msg"].removeprefix("Value error, ")
     return f"{origin}: {field}: {said}" if field else f"{origin}: {said}"
@@ -388,15 +366,13 @@ def find_product(name: str, lake: Path | None = None) -> Product:
     """
     if name in _built_in():
         return _built_in()[name]
-    kept = Path(lake) / DEFINITIONS / f"{name}.yml" if lake is not None and _NAME.fullmatch(name) else None
+    kept = Path(lake) / DEFINITIONS / f"{name}.yml" if lake is not None and NAME.fullmatch(name) else None
     if kept is not None and kept.is_file():
         return read_product(kept)
     known = set(_built_in())
     if lake is not None:
         known |= {path.stem for path in (Path(lake) / DEFINITIONS).glob("[!._]*.yml")}
-    close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(sorted(known))}"
-    raise ProductError(f"there is no product {name!r}: {hint}")
+    raise ProductError(f"there is no product {name!r}. {suggestion(name, known)}")
 
 
 class MappedVariable(_Strict):
@@ -576,14 +552,14 @@ def _choose(described: Described, asked: DeliveredAs, origin: str) -> tuple[list
         called = wanted.column or wanted.dataset or wanted.name
         if wanted.band is not None:
             found = by_band.get(wanted.band)
-            missing = f"{field}.band: there is no band {wanted.band}, the file has {len(by_band)}"
+            missing = f"{field}.band: there is no band {wanted.band}, the file has {len(by_band)}."
         else:
             found = by_name.get(called)
             if found is None and len(by_name) == len(asked.variables) == 1 and by_band:
                 found = described.variables[0]  # one band, one variable: the name is free
-            missing = f"{field}: there is no {called!r} in the file, {nearest(called, by_name)}"
+            missing = f"{field}: there is no {called!r} in the file. {suggestion(called, by_name)}"
         if found is None and (not wanted.optional or wanted.dtype is None):
-            raise ProductError(missing + ("" if not wanted.optional else " (an optional variable needs its dtype)"))
+            raise ProductError(missing + ("" if not wanted.optional else " An optional variable needs its dtype."))
         variables.append(
             Variable(
                 name=wanted.name,

@@ -7,7 +7,6 @@ Regions may nest and overlap; a pixel may be in several, with a fraction of its 
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -21,10 +20,12 @@ import pyarrow.parquet as pq
 import pyproj
 
 from loaders.granule import BadFile
-from loaders.grids import LONLAT_CRS, nearest_names
+from loaders.grids import LONLAT_CRS
 from loaders.lake import EMPTY, PIXEL_REGION_SCHEMA, REGION_SCHEMA, Lake, LakeError, said, sweep, write_table
 from loaders.month_file import METADATA_KEY
+from loaders.nearest import suggestion
 from loaders.polygons import area_km2, covered_fractions, rings_of_wkb, to_lonlat, wkb_of_rings
+from loaders.spatial import SpatialMissing, spatial_connection
 
 ENDINGS = (".geojson", ".json", ".gpkg", ".shp")
 MEMBERSHIP_FORMAT = 1  # a higher number makes every membership be computed again
@@ -62,7 +63,7 @@ def load_regions(
 
     Geometries are repaired, brought to longitude and latitude (EPSG:4326) and kept as MultiPolygon; `area_km2` is the
     true area with edges straight in longitude and latitude. Memberships are brought up to date.
-    Raises BadFile about the file, LakeError about the lake or the set's name.
+    Raises BadFile about the file, LakeError about the lake, the set's name, or DuckDB's spatial extension.
     """
     path = Path(path)
     lake = lake if isinstance(lake, Lake) else Lake(lake)
@@ -72,7 +73,10 @@ def load_regions(
         raise BadFile("there is no such file")
     if path.suffix.lower() not in ENDINGS:
         raise BadFile(f"is no {', '.join(ENDINGS)} file")
-    columns, rows, crs = _read(path, layer)
+    try:
+        columns, rows, crs = _read(path, layer)
+    except SpatialMissing as error:
+        raise LakeError(str(error)) from error
     ids = _ids(columns, rows, id_column)
     names = _texts(columns, rows, name_column, "name") if name_column else ids
     levels = _levels(columns, rows, level_column)
@@ -135,14 +139,6 @@ class _Feature:
     was_invalid: bool
 
 
-def spatial_connection() -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection in memory with the spatial extension of the wheel; nothing is downloaded."""
-    connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-    package = importlib.resources.files("duckdb_extension_spatial")
-    connection.load_extension(str(package / "extensions" / f"v{duckdb.__version__}" / "spatial.duckdb_extension"))
-    return connection
-
-
 def _read(path: Path, layer: str | None) -> tuple[list[str], list[_Feature], str | None]:
     """(attribute columns, features, CRS or None). Raises BadFile."""
     with spatial_connection() as connection:
@@ -159,8 +155,7 @@ def _read(path: Path, layer: str | None) -> tuple[list[str], list[_Feature], str
             raise BadFile(f"cannot be read as polygons: {_words(error, path)}") from error
         layers = [m["name"] for m in meta]
         if layer is not None and layer not in layers:
-            near = nearest_names(layer, layers) or layers
-            raise BadFile(f"has no layer {layer!r}; it has {', '.join(near)}")
+            raise BadFile(f"has no layer {layer!r}. {suggestion(layer, layers)}")
         if layer is None and len(layers) > 1:
             raise BadFile(f"has {len(layers)} layers ({', '.join(layers)}): say which")
         layer = layer or layers[0]
@@ -220,9 +215,7 @@ def _column(columns: Sequence[str], asked: str) -> str:
     same = [c for c in columns if c.lower() == asked.lower()]
     if len(same) == 1:
         return same[0]
-    near = nearest_names(asked, columns)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(columns) or 'none'}"
-    raise BadFile(f"has no column {asked!r}: {hint}")
+    raise BadFile(f"has no column {asked!r}. {suggestion(asked, columns)}")
 
 
 def _texts(columns: Sequence[str], rows: Sequence[_Feature], column: str, what: str) -> list[str]:

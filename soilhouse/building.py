@@ -9,7 +9,8 @@ from pathlib import Path
 from loaders.grids import register_grid
 from soilhouse import dbt
 from soilhouse.console import err
-from soilhouse.database import require_unlocked
+from soilhouse.coverage import notes_on_coverage
+from soilhouse.database import remove_leftovers, require_unlocked, studies_in
 from soilhouse.demo_mark import simulated_products
 from soilhouse.errors import UserError
 from soilhouse.java import require_java
@@ -31,16 +32,19 @@ def build(
 ) -> int:
     """Build a study's marts; without a file, the study of dbt_project.yml. Returns the exit code, 1 when a model or test failed.
 
-    Raises UserError before any work for a study that is wrong (code 2), a range that is not of whole months, a database that
-    another process holds, and for Spark without Java.
+    A whole build (no selection, no range) removes what other studies, or this one with other groups, left in the database.
+
+    Raises UserError before any work for a study that is wrong (code 2), a range that is not of whole months, a part of a study for a
+    database that holds another one (code 2), a database that another process holds, and for Spark without Java.
     """
+    is_whole = not (select or exclude or start or end)
     _require_months(start, end)
     _require_models([*select, *exclude])
     if study_file is not None:
         text, given = read_study_file(Path(study_file))
         study = check(given, settings.lake, source=study_file, text=text)
     else:
-        text = None
+        text = given = None
         study = _default_study(settings)
     for note in (*study.notes, *_notes_on_simulated(study, settings.lake)):
         err.print(f"note: {note}", markup=False)
@@ -48,6 +52,8 @@ def build(
         require_java()
     else:
         require_unlocked(settings.database)
+        if not is_whole:
+            _require_same_study(study.name, settings.database)
     register_grids(study, settings.lake)
 
     err.print(f"Building {study.name}{f' ({study.title})' if study.title else ''} from {settings.lake}", markup=False)
@@ -57,12 +63,20 @@ def build(
         *(("--full-refresh",) if full_refresh else ()),
         *(("--threads", str(threads)) if threads else ()),
     ]
-    outcome = dbt.build(settings, dbt.with_range(text, start, end), options)
+    outcome = dbt.build(settings, dbt.variables(text, given, start, end), options)
     dbt.show(outcome, settings)
     if outcome.n_tables + outcome.n_tests + len(outcome.failures) == 0:
         err.print("Nothing was built: --select and --exclude leave no model.", markup=False)
         return 1
+    if settings.target == "duckdb":
+        for note in notes_on_coverage(study, settings.database, outcome.built):
+            err.print(f"note: {note}", markup=False)
     if settings.target == "duckdb" and not outcome.failures:
+        if is_whole:
+            models = {path.stem for path in (settings.project / "models").rglob("*.sql")}
+            removed = remove_leftovers(settings.database, outcome.built, models)
+            if removed:
+                err.print(f"Removed, since {study.name} does not build them: {', '.join(removed)}", markup=False)
         err.print(f"The tables are in schema `marts` of {settings.database}", markup=False)
     return 1 if outcome.failures else 0
 
@@ -94,6 +108,18 @@ def _default_study(settings: Settings) -> Study:
             "`soilhouse demo` makes and loads the demo's data; to build a study of your own: soilhouse build STUDY.yml",
             code=error.code,
         ) from None
+
+
+def _require_same_study(name: str, database: Path) -> None:
+    """A part of one study beside the rest of another would look like one warehouse and be neither."""
+    others = [found for found in (studies_in(database) if database.exists() else []) if found != name]
+    if others:
+        raise UserError(
+            f"{database} holds the study {', '.join(others)}: a part of {name} (--select, --exclude, --start, --end) would be"
+            " mixed with it.",
+            f"Build into another database (--db FILE), or build {name} whole, which replaces {', '.join(others)}.",
+            2,
+        )
 
 
 def _require_models(words: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from pathlib import Path
 
 import duckdb
@@ -40,12 +41,43 @@ def explain(error: duckdb.Error | str, database: Path) -> UserError:
     )
 
 
+# The schemas that models write, by macros/generate_schema_name.sql.
+ROOMS = ("staging", "intermediate", "marts")
+
+
 def studies_in(database: Path) -> list[str]:
-    """The studies whose series are in a built database, read-only; none for one that was never built."""
+    """The studies that the tables of a built database say they are of, sorted; read-only, none for one that was never built.
+
+    A build that stopped half way leaves tables of two studies. One row of each is read: every table is of one study.
+    """
+    found = set()
     with duckdb.connect(str(database), read_only=True) as connection:
-        try:
-            return [
-                row[0] for row in connection.execute("select distinct study from intermediate.int_series").fetchall()
-            ]
-        except duckdb.CatalogException:
-            return []
+        tables = connection.execute(
+            "select schema_name, table_name from duckdb_columns() where column_name = 'study' and list_contains($1, schema_name)"
+            " and database_name = current_database() order by all",
+            [list(ROOMS)],
+        ).fetchall()
+        for schema, table in tables:
+            try:
+                row = connection.execute(f'select study from "{schema}"."{table}" limit 1').fetchone()
+            except duckdb.Error:  # a view over files that are gone
+                continue
+            found |= set(row or ())
+    return sorted(found - {None})
+
+
+def remove_leftovers(database: Path, built: Set[tuple[str, str]], models: Set[str]) -> list[str]:
+    """Drop the tables and views of `models` that are not among `built`, (schema, name); the names of those dropped, sorted.
+
+    Nothing else is touched: a schema may hold tables that people made themselves.
+    """
+    with duckdb.connect(str(database)) as connection:
+        relations = connection.execute(
+            "select schema_name, table_name, 'table' from duckdb_tables() where database_name = current_database()"
+            " union all select schema_name, view_name, 'view' from duckdb_views() where database_name = current_database()"
+            " order by all"
+        ).fetchall()
+        left = [r for r in relations if r[0] in ROOMS and r[1] in models and (r[0], r[1]) not in built]
+        for schema, name, kind in left:
+            connection.execute(f'drop {kind} "{schema}"."{name}"')
+    return [f"{schema}.{name}" for schema, name, _ in left]

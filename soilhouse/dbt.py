@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from soilhouse.console import err, progress_bar
 from soilhouse.errors import UserError
 from soilhouse.settings import Settings
@@ -32,9 +34,10 @@ class Failure:
 
 @dataclass
 class Outcome:
-    """What a build did."""
+    """What a build did. `built` are the relations of its models that succeeded, as (schema, name)."""
 
     seconds: float
+    built: set[tuple[str, str]] = field(default_factory=set)
     n_tables: int = 0
     n_tests: int = 0
     n_skipped: int = 0
@@ -136,6 +139,7 @@ def _count(node: Any, project: Path, outcome: Outcome) -> None:
         outcome.warnings.append(_failure(node, kind, project))
     elif kind in TABULAR:
         outcome.n_tables += 1
+        outcome.built.add((node.node.schema, node.node.alias))
     else:
         outcome.n_tests += 1
 
@@ -204,10 +208,14 @@ def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
-def with_range(text: str | None, start: str | None, end: str | None) -> str | None:
-    """The study's text with the vars `start` and `end` of the lake_parquet materialisation below it."""
-    extra: Mapping[str, str] = {k: v for k, v in (("start", start), ("end", end)) if v}
+def variables(text: str | None, given: Mapping[str, Any] | None, start: str | None, end: str | None) -> str | None:
+    """What --vars gets: the study's text as it is, or with `start` and `end` of the lake_parquet materialisation beside it.
+
+    `given` is the mapping below `study` that `text` holds; None for the study of dbt_project.yml. With a range the vars are written
+    anew, since nothing can be put below a text in flow style or behind its `...`. YAML, not JSON: in JSON's 1e-05 YAML sees a word.
+    """
+    extra = {key: value for key, value in (("start", start), ("end", end)) if value}
     if not extra:
         return text
-    lines = [f'{key}: "{value}"' for key, value in extra.items()]
-    return "\n".join([*([text.rstrip()] if text else []), *lines]) + "\n"
+    study = {} if given is None else {"study": given}
+    return yaml.safe_dump({**study, **extra}, allow_unicode=True, sort_keys=False)

@@ -21,6 +21,15 @@ def is_simulated(lake: Path) -> bool:
     return (lake / MARK).is_file()
 
 
+def is_of_demo(path: Path) -> bool:
+    """Whether a file or folder is one that the demo wrote: above it lie its notice and the answers to it."""
+    # Imported here: the simulation brings SciPy and GDAL along, and `soilhouse products` needs neither.
+    from loaders.simulate.files import TRUTH_FILE
+
+    path = path.expanduser().resolve()
+    return any((folder / MARK).is_file() and (folder / TRUTH_FILE).is_file() for folder in (path, *path.parents))
+
+
 def simulated_products(lake: Path) -> set[str]:
     """The products of a lake that hold the demo's simulated basin."""
     if not is_simulated(lake):

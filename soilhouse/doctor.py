@@ -15,6 +15,7 @@ import duckdb
 from packaging.requirements import Requirement
 
 from loaders.products import ProductError, all_products
+from loaders.spatial import SpatialMissing, spatial_connection
 from soilhouse.console import out
 from soilhouse.database import explain, studies_in
 from soilhouse.demo_mark import simulated_products
@@ -121,13 +122,10 @@ def _packages(settings: Settings) -> Iterator[Finding]:
 
 
 def _spatial(settings: Settings) -> Iterator[Finding]:
-    from udfs.plugin import extension_path
-
     try:
-        with duckdb.connect() as connection:
-            connection.load_extension(extension_path("spatial"))
+        with spatial_connection() as connection:
             area = connection.execute("select st_area(st_geomfromtext('POLYGON((0 0, 2 0, 2 1, 0 0))'))").fetchone()[0]
-    except (FileNotFoundError, duckdb.Error) as error:
+    except (SpatialMissing, duckdb.Error) as error:
         yield Finding("problem", "spatial extension", str(error).splitlines()[0], "make environment")
         return
     if area == 1.0:

@@ -12,7 +12,7 @@ from loaders.paths import expand_paths
 from loaders.products import TEMPLATES, Product, ProductError, complete, find_product
 from soilhouse.building import register_grids
 from soilhouse.console import err, out, progress_bar
-from soilhouse.demo_mark import simulated_products
+from soilhouse.demo_mark import is_of_demo, simulated_products
 from soilhouse.errors import UserError
 from soilhouse.settings import Settings
 from soilhouse.study import load_study
@@ -27,10 +27,11 @@ def run(settings: Settings, asked: argparse.Namespace, brief: bool = False) -> i
     Returns 1 when a file was skipped. Raises UserError with code 2 for wrong usage, 1 when the lake cannot be used.
     """
     lake = Lake(settings.lake)
-    if asked.study:
-        register_grids(load_study(asked.study), settings.lake)
     try:
         product = find_product(asked.product, settings.lake)
+        _refuse_beside_simulated(product, asked, settings.lake)
+        if asked.study:
+            register_grids(load_study(asked.study), settings.lake)
         if product.kind == "regions":
             return _regions(lake, asked, brief)
         _refuse(asked, OF_REGIONS, "is for regions")
@@ -40,11 +41,6 @@ def run(settings: Settings, asked: argparse.Namespace, brief: bool = False) -> i
         raise UserError(
             str(error), "soilhouse products lists what can be loaded; soilhouse load --help has examples.", 2
         ) from None
-    if product.name in simulated_products(settings.lake) and not brief:
-        err.print(
-            f"note: {product.name} of {settings.lake} holds the demo's simulated basin. For real data give another folder: --lake DIR",
-            markup=False,
-        )
     try:
         with progress_bar() as bar:
             report = load(
@@ -54,6 +50,20 @@ def run(settings: Settings, asked: argparse.Namespace, brief: bool = False) -> i
         raise UserError(f"Nothing was loaded: {error}") from None
     _show(report, brief)
     return 0 if report.ok else 1
+
+
+def _refuse_beside_simulated(product: Product, asked: argparse.Namespace, lake: Path) -> None:
+    """Real files in a product of the demo would be analysed as one with made-up ones; the demo's own may come again."""
+    takes_a_name = product.name in TEMPLATES or product.kind == "regions"
+    name = asked.name if takes_a_name else product.name
+    foreign = [path for path in asked.paths if not is_of_demo(Path(path))]
+    if foreign and name in simulated_products(lake):
+        another_name = f", or under another name: soilhouse load {product.name} ... --as NAME" if takes_a_name else ""
+        raise UserError(
+            f"{name} of {lake} holds the demo's SIMULATED basin, and {foreign[0]} is not a file of the demo.",
+            f"Load it into another lake: --lake DIR{another_name}",
+            2,
+        )
 
 
 def _completed(product: Product, asked: argparse.Namespace, lake: Path) -> Product:

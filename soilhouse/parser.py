@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import NoReturn
 
+from loaders.nearest import suggestion
 from soilhouse.errors import UserError
-from soilhouse.nearest import suggestion
 from soilhouse.settings import TARGETS
 
 

@@ -85,8 +85,14 @@ def settings(lake: str | None = None, database: str | None = None, target: str |
         )
     return Settings(
         project=root,
-        lake=Path(lake).expanduser().absolute() if lake else root / "lake",
-        database=Path(database).expanduser().absolute() if database else root / "build" / "soilhouse.duckdb",
+        lake=_absolute(lake) if lake else root / "lake",
+        database=_absolute(database) if database else root / "build" / "soilhouse.duckdb",
         target=target,
         memory=os.environ.get("SOILHOUSE_MEMORY") or None,
     )
+
+
+def _absolute(given: str) -> Path:
+    """One spelling of a path: views list files of the lake, and `a/../lake` would look like another lake than `lake`."""
+    path = Path(given).expanduser()
+    return path.resolve() if ".." in path.parts else path.absolute()

@@ -15,21 +15,22 @@ import zoneinfo
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from loaders.grids import GRIDS, Grid
-from soilhouse.nearest import suggestion
+from loaders.names import COLUMN, NAME, checked_layer
+from loaders.nearest import suggestion
 from soilhouse.problems import Problem, StudyError
 from soilhouse.settings import PROJECT_FILE, project_root
 
-GROUPS = ("patterns", "trends", "drivers", "downscaling", "validation")
+# Of fct_soil_moisture_daily and everything compared with it: a column there has one unit.
+SOIL_MOISTURE_UNIT = "m3 m-3"
 
-NAME = re.compile(r"[a-z][a-z0-9_]*")
-COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-LAYER = re.compile(r"surface|\d+(\.\d+)?-\d+(\.\d+)? cm")
+GROUPS = ("patterns", "trends", "drivers", "downscaling", "validation")
 
 
 def _identifier(value: str) -> str:
@@ -51,16 +52,6 @@ def _text(value: str) -> str:
     # A backslash is an escape inside an SQL string on Spark and an ordinary letter on DuckDB.
     if "\\" in value or not value.isprintable():
         raise ValueError("plain text on one line, without backslashes")
-    return value
-
-
-def _layer(value: str) -> str:
-    if not LAYER.fullmatch(value):
-        raise ValueError("a layer is a depth interval such as `0-5 cm`, or `surface`")
-    if value != "surface":
-        top, bottom = (float(d) for d in value.removesuffix(" cm").split("-"))
-        if top >= bottom:
-            raise ValueError("a layer goes from its top down, such as `0-5 cm`")
     return value
 
 
@@ -168,12 +159,25 @@ class UserGrid(_Part):
         return Grid(self.name, self.crs, left, top, width, height, n_rows, n_cols)
 
 
+class SeriesCoverage(_Part):
+    """What of the study's `coverage` is another for one series, such as that of a satellite that comes every third day."""
+
+    min_days: Annotated[int, Field(ge=1, le=31)] | None = None
+    min_dekads: Annotated[int, Field(ge=1, le=3)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> SeriesCoverage:
+        if not self.model_fields_set:
+            raise ValueError("is empty: give min_days, min_dekads or both, or leave it out")
+        return self
+
+
 class Series(_Part):
     """One variable of one product at one layer. `column` to `valid_max` are for products that users bring themselves."""
 
     variable: Name
     product: Name
-    layer: Annotated[str, AfterValidator(_layer)] = "surface"
+    layer: Annotated[str, AfterValidator(checked_layer)] = "surface"
     column: Annotated[str, AfterValidator(_column)] | None = None
     unit: Text | None = None
     scale: float = 1
@@ -181,6 +185,7 @@ class Series(_Part):
     valid_min: float | None = None
     valid_max: float | None = None
     monthly_statistic: Literal["mean", "total", "maximum"] | None = None
+    coverage: SeriesCoverage | None = None
 
     @model_validator(mode="after")
     def _scaled_only_as_delivered(self) -> Series:
@@ -198,10 +203,11 @@ class Series(_Part):
 
 
 class Coverage(_Part):
-    """How many days, in how many of its three dekads, a month needs before it counts."""
+    """How many days, in how many of its three dekads, a month needs before it counts; for a total also the share of its days."""
 
     min_days: Annotated[int, Field(ge=1, le=31)]
     min_dekads: Annotated[int, Field(ge=1, le=3)]
+    min_share_of_total: Annotated[float, Field(gt=0, le=1)]
 
 
 class Trends(_Part):
@@ -236,7 +242,6 @@ class Study(_Part):
     groups: list[Literal[GROUPS]]
     period: Period
     time_zone: str
-    mode: Literal["paper", "recommended"]
     region: Region
     grids: list[UserGrid]
     series: Annotated[list[Series], Field(min_length=1)]
@@ -397,6 +402,16 @@ def _across(study: Mapping[str, Any]) -> Iterator[Problem]:
 
     series = [s for s in _list(study.get("series")) if isinstance(s, dict)]
     analysed = {s["variable"] for s in series if isinstance(s.get("variable"), str)}
+    for i, entry in enumerate(_list(study.get("series"))):
+        if not isinstance(entry, dict) or entry.get("variable") != "soil_moisture" or entry.get("column") is None:
+            continue
+        unit = entry.get("unit")
+        if isinstance(unit, str) and unit != SOIL_MOISTURE_UNIT:
+            yield Problem(
+                f"study.series[{i}].unit",
+                f"{unit!r}: soil moisture is kept in {SOIL_MOISTURE_UNIT}, and this is the unit after `scale`,"
+                f" which turns percent of volume into {SOIL_MOISTURE_UNIT} with 0.01",
+            )
     epsilon = trends.get("epsilon")
     for variable in epsilon if isinstance(epsilon, dict) else ():
         if variable not in analysed:
@@ -494,6 +509,6 @@ def _keys_at(loc: tuple) -> list[str]:
             part = part.model_fields[step].annotation if step in part.model_fields else None
         elif isinstance(step, int):
             part = get_args(part)[0]
-        while part is not None and get_origin(part) is Annotated:
+        while get_origin(part) in (Annotated, UnionType):
             part = get_args(part)[0]
     return list(part.model_fields) if isinstance(part, type) and issubclass(part, BaseModel) else []

@@ -8,10 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from loaders.nearest import suggestion
 from loaders.products import Product, ProductError, all_products
 from soilhouse.errors import UserError
 from soilhouse.holdings import Holdings, month_ranges
-from soilhouse.nearest import suggestion
 from soilhouse.problems import Problem
 from soilhouse.seeds import variables
 from soilhouse.settings import project_root
@@ -78,6 +78,12 @@ def _series(
         return
 
     built_in = all_products()
+    if product.time_step == "instant" and name not in built_in:
+        yield Problem(
+            f"{path}.product",
+            f"{name} has times of day; the warehouse takes daily values of a table of your own: make it daily first",
+        )
+        return
     if name in built_in:
         yield from _delivered(path, entry, product)
     else:

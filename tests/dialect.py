@@ -173,7 +173,7 @@ _TRAPS = {
     "arg_min": "min_by",
     "argmax": "max_by",
     "argmin": "min_by",
-    "width_bucket": "floor((x - lower) / width), or the kernel stratum_of",
+    "width_bucket": "floor((x - lower) / width), or a CASE or a join with the classes",
     "generate_series": "a seed or a join, or a recursive common table expression",
     "range": "a seed or a join, or a recursive common table expression",
     "sequence": "a seed or a join, or a recursive common table expression",

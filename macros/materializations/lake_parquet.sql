@@ -11,7 +11,7 @@
 
     config: partition_by [year, month] (columns of the model), sort_by (columns).
     vars start, end: rebuild only the months in [start, end); both must be first days of months. Months in the range without rows leave
-    the list. Without them every month is rebuilt. -#}
+    the list. Without them every month is rebuilt. A range is refused where other months are those of another study. -#}
 {% materialization lake_parquet, adapter="duckdb", supported_languages=['sql'] %}
     {%- set partition_by = config.require('partition_by') -%}
     {%- set sort_by = config.require('sort_by') -%}
@@ -33,11 +33,11 @@
 
     {#- the files that count now, and the removal of those that do not -#}
     {%- set listed = lake_parquet_listed(this) if existing is not none else [] -%}
+    {%- set kept = lake_parquet_kept(listed, root, start, end) -%}
     {%- do lake_parquet_files('remove_orphans', target_relation, {'root': root, 'owner': owner, 'listed': listed}) -%}
 
     {#- months of the range, one statement each: memory stays that of a month -#}
     {%- set months = run_query('select distinct cast(year as int) as year, cast(month as int) as month from (' ~ sql ~ ') as model where ' ~ in_range ~ ' order by 1, 2') -%}
-    {%- set kept = lake_parquet_kept(listed, start, end) -%}
     {%- set written = [] -%}
     {%- for month in months.rows -%}
         {%- set file = '%s/year=%04d/month=%02d/%s_%s.parquet' | format(root, month[0], month[1], owner, invocation_id) -%}
@@ -103,6 +103,7 @@
     {%- if start and existing is not none and not is_same_table -%}
         {{ exceptions.raise_compiler_error('The columns of ' ~ this ~ ' are not those it was built with, so that months cannot be exchanged: build once without start and end.') }}
     {%- endif -%}
+    {%- if start and existing is not none -%}{%- do lake_parquet_require_own_rows(existing, columns) -%}{%- endif -%}
 
     {%- set data_columns = columns | map(attribute='name') | reject('in', partition_by) | list -%}
     {%- set sorted_sql -%}
@@ -198,17 +199,37 @@
 {%- endmacro %}
 
 
-{#- Of the listed files, those of months outside [start, end), which this build does not touch. -#}
-{% macro lake_parquet_kept(listed, start, end) -%}
+{#- Of the listed files, those of months outside [start, end), which this build does not touch. All of them must lie under `root`: beside
+    months of another study, or of another lake, new months would make a table that is neither. -#}
+{% macro lake_parquet_kept(listed, root, start, end) -%}
     {%- set kept = [] -%}
     {%- if start -%}
         {%- for file in listed -%}
+            {%- if not file.startswith(root ~ '/') -%}
+                {{ lake_parquet_raise_foreign(this, 'reads ' ~ modules.re.sub('/year=.*', '', file) ~ ', not ' ~ root) }}
+            {%- endif -%}
             {%- set month = modules.re.search('/year=([0-9]+)/month=([0-9]+)/', file) -%}
             {%- set first = month.group(1) ~ '-' ~ month.group(2) ~ '-01' -%}
             {%- if first < start or first >= end -%}{%- do kept.append(file) -%}{%- endif -%}
         {%- endfor -%}
     {%- endif -%}
     {{ return(kept) }}
+{%- endmacro %}
+
+
+{#- Spark: the same refusal for a table, whose rows say their study. -#}
+{% macro lake_parquet_require_own_rows(relation, columns) -%}
+    {%- if 'study' in columns | map(attribute='name') -%}
+        {%- set others = run_query('select study from ' ~ relation ~ ' where study <> ' ~ literal(var('study').name) ~ ' limit 1') -%}
+        {%- if others.rows | length > 0 -%}
+            {{ lake_parquet_raise_foreign(relation, 'holds the study ' ~ others.rows[0][0] ~ ', not ' ~ var('study').name) }}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{% macro lake_parquet_raise_foreign(relation, what) -%}
+    {{ exceptions.raise_compiler_error(relation ~ ' ' ~ what ~ ': another study or another lake built this database, and start and end would leave its other months beside the new ones. Build once without start and end, or into another database (soilhouse build --db FILE).') }}
 {%- endmacro %}
 
 

@@ -1,5 +1,5 @@
 -- Every variable of the study on one calendar, as rows: series, pixel, day. Cut to the study's period and region.
--- A monthly product has its value on the first of the month. Days without a value are not rows.
+-- Frost makes soil moisture meaningless, and nothing else: only its series carry is_frozen. A monthly product has its value on the first of the month. Days without a value are not rows.
 {{ config(materialized='view') }}
 {% set period = var('study').period %}
 with observations as (
@@ -10,7 +10,7 @@ with observations as (
         obs_date,
         year,
         month,
-        is_frozen,
+        {{ 'cast(null as boolean)' if is_custom(series) or series.variable != 'soil_moisture' else staged_column('is_frozen', series.layer) }} as is_frozen,
     {%- if is_custom(series) %}
         value
     from {{ ref('stg_custom') }}
@@ -21,7 +21,7 @@ with observations as (
     {%- endif %}
     {% if not loop.last %}union all{% endif %}
     {% else %}
-    select series_id, pixel_id, obs_date, year, month, is_frozen, value from {{ ref('stg_custom') }}
+    select series_id, pixel_id, obs_date, year, month, cast(null as boolean) as is_frozen, value from {{ ref('stg_custom') }}
     {% endfor %}
 )
 

@@ -1,17 +1,11 @@
--- Covered months, narrow: what patterns and trends are computed from, under the number of the series instead of its four names.
--- A view: joining 36 million rows to a few series costs less than writing them a second time.
+-- The months that patterns and trends are computed from: covered ones, narrow.
 {{ config(materialized='view', enabled=needs('patterns') or needs('trends')) }}
 select
-    series.series_id,
-    pixels.pixel_id,
-    pixels.month,
-    cast(year(pixels.month) as int) as year,
-    cast(month(pixels.month) as int) as month_number,
-    -- Not outside the month's days, see the macro mean(): equal days must give equal months.
-    case when series.monthly_statistic = 'total' then pixels.value
-        else greatest(pixels.min, least(pixels.max, pixels.value))
-    end as value
-from {{ ref('fct_pixel_monthly') }} as pixels
-inner join {{ ref('int_series') }} as series
-    on pixels.variable = series.variable and pixels.product = series.product and pixels.layer = series.layer
-where pixels.is_covered
+    series_id,
+    pixel_id,
+    month,
+    year,
+    month_number,
+    value
+from {{ ref('int_pixel_monthly') }}
+where is_covered

@@ -9,12 +9,14 @@ with asked as (
         {{ literal(series.layer) }} as layer,
         {{ literal(series.get('unit')) }} as given_unit,
         {{ literal(series.get('monthly_statistic')) }} as given_statistic,
-        {{ number(study('trends').epsilon.get(series.variable)) }} as given_epsilon
+        {{ number(study('trends').epsilon.get(series.variable)) }} as given_epsilon,
+        {{ series.get('coverage', {}).get('min_days', study('coverage').min_days) }} as min_days,
+        {{ series.get('coverage', {}).get('min_dekads', study('coverage').min_dekads) }} as min_dekads
     {% if not loop.last %}union all{% endif %}
     {% else %}
     select
         cast(null as int) as series_id, cast(null as string) as variable, cast(null as string) as product, cast(null as string) as layer,
-        cast(null as string) as given_unit, cast(null as string) as given_statistic, cast(null as double) as given_epsilon
+        cast(null as string) as given_unit, cast(null as string) as given_statistic, cast(null as double) as given_epsilon, cast(null as int) as min_days, cast(null as int) as min_dekads
     where false
     {% endfor %}
 ),
@@ -37,6 +39,8 @@ select
     products.time_step,
     coalesce(asked.given_unit, variables.unit) as unit,
     coalesce(asked.given_statistic, variables.monthly_statistic, 'mean') as monthly_statistic,
+    asked.min_days,
+    asked.min_dekads,
     coalesce(asked.given_epsilon, cast(variables.epsilon_per_year as double), cast(0 as double)) as epsilon_per_year,
     coalesce(variables.falling, 'decrease') as falling,
     coalesce(variables.rising, 'increase') as rising

@@ -5,6 +5,5 @@ select
     obs_date,
     cast(year as int) as year,
     cast(month as int) as month,
-    cast(null as boolean) as is_frozen,
     case when precipitation >= 0 then {{ finite('precipitation') }} end as precipitation
 from {{ read_lake('raw/chirps_daily', partitioned=true) }}

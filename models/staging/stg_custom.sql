@@ -10,7 +10,6 @@ select
     obs_date,
     cast(year as int) as year,
     cast(month as int) as month,
-    cast(null as boolean) as is_frozen,
     value
 from (
     select
@@ -33,7 +32,6 @@ select
     cast(null as date) as obs_date,
     cast(null as int) as year,
     cast(null as int) as month,
-    cast(null as boolean) as is_frozen,
     cast(null as double) as value
 where false
 {% endfor %}

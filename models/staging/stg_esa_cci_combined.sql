@@ -7,6 +7,6 @@ select
     obs_date,
     cast(year as int) as year,
     cast(month as int) as month,
-    case when flag >= 0 then {{ has_bits('flag', 1) }} end as is_frozen,
+    case when flag >= 0 then {{ has_bits('flag', 1) }} end as is_frozen_0_5cm,
     case when flag in (0, 64) and sm between 0 and 1 then {{ finite('sm') }} end as soil_moisture_0_5cm
 from {{ read_lake('raw/esa_cci_combined', partitioned=true) }}

@@ -245,7 +245,7 @@ def test_windows_that_do_not_coincide_are_refused() -> None:
 def test_distortion_separates_true_planes_from_cylinders() -> None:
     assert UTM.distance_distortion((13.0, 47.0, 14.0, 48.0)) < 0.001
     assert GRIDS["latlon_0p1"].distance_distortion((10, 0, 11, 0.5)) < 0.01
-    # METHODS: an EASE-Grid cell at 49 N is 1.32 wide and 0.76 high
+    # at 49 N the plane of EASE-Grid 2.0 stretches by cos 30 / cos 49 = 1.32 eastward and shrinks by as much northward
     assert 0.31 < GRIDS["ease2_m36"].distance_distortion((5, 48.9, 6, 49)) < 0.33
     at_49 = GRIDS["latlon_0p25"].distance_distortion((5, 48.9, 6, 49))
     assert abs(at_49 - (1 / math.cos(math.radians(49)) - 1)) < 0.01

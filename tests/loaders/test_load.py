@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.progress import Progress
 
+from loaders.catalog import write_catalog
 from loaders.grids import GRIDS
 from loaders.lake import Lake, LakeError
 from loaders.load import load
 from loaders.month_file import read_header
-from loaders.products import complete, find_product
+from loaders.products import all_products, complete, find_product
 from tests.conftest import count_cases
 from tests.loaders.load_files import (
     CELL,
@@ -634,6 +635,23 @@ def test_the_catalogue_says_what_was_loaded(tmp_path: Path) -> None:
     assert find_product("daily", lake.root) == DAILY
 
 
+def test_every_variable_delivered_is_described(tmp_path: Path) -> None:
+    """By the file's words where it has a variable of that name, else by the standard name's."""
+    lake = Lake(tmp_path).init()
+    for product in all_products().values():
+        write_catalog(lake, product, None, {})
+        rows = pq.read_table(lake.catalog_path("variables", product.name)).to_pylist()
+        assert [(r["variable"], r["layer"]) for r in rows] == [(d.variable, d.layer) for d in product.delivers]
+        assert all(r["description"] for r in rows), product.name
+    described = {
+        (p, r["variable"]): r["description"]
+        for p in ("era5_land_monthly", "chirps_daily")
+        for r in pq.read_table(lake.catalog_path("variables", p)).to_pylist()
+    }
+    assert described["era5_land_monthly", "soil_moisture"] == "volumetric soil moisture"
+    assert described["chirps_daily", "precipitation"] == "total precipitation of the day"
+
+
 def test_another_meaning_under_the_same_name_is_refused(tmp_path: Path) -> None:
     write_tif(tmp_path / "in/area_20200101.tif", some_map(1))
     lake = Lake(tmp_path / "lake")
@@ -647,7 +665,7 @@ def test_another_meaning_under_the_same_name_is_refused(tmp_path: Path) -> None:
 
 def test_grids_that_do_not_fit_are_said_before_any_work(tmp_path: Path) -> None:
     path = _points(tmp_path / "a.csv", date(2020, 1, 1), 3)
-    with pytest.raises(LakeError, match=r"no grid 'latlon_0p2'; known: latlon_0p25"):
+    with pytest.raises(LakeError, match=r"no grid 'latlon_0p2'\. Nearest: latlon_0p25"):
         load(table_product(path, grid="latlon_0p1"), [path], tmp_path / "lake", grid="latlon_0p2")
     with pytest.raises(LakeError, match="leave --grid out"):
         load(DAILY, [path], tmp_path / "lake", grid="latlon_0p25")

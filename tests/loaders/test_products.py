@@ -23,7 +23,6 @@ from loaders.granule import BadFile
 from loaders.grids import GRIDS
 from loaders.products import (
     BUILT_IN,
-    STANDARD_UNITS,
     ProductError,
     all_products,
     complete,
@@ -33,6 +32,7 @@ from loaders.products import (
     validate,
 )
 from loaders.readers._dates import find_date
+from loaders.variables import standard_variables
 
 GOOD = {
     "name": "rain",
@@ -64,7 +64,7 @@ def test_every_built_in_product_is_sound():
         assert product.grid in GRIDS or product.grid in ("given", "from_file", "none"), product.name
         assert set(product.shares_input_with) <= set(products), product.name
         for delivered in product.delivers:
-            assert delivered.unit == STANDARD_UNITS[delivered.variable], (product.name, delivered)
+            assert delivered.unit == standard_variables()[delivered.variable].unit, (product.name, delivered)
         if product.kind == "gridded" and not product.is_template:
             assert (product.citation and product.delivers and product.file_pattern) or "era5" in product.name
         for variable in product.variables:
@@ -95,19 +95,20 @@ def test_a_stale_page_is_noticed(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"kind": "grided"}, "x.yml: kind: 'grided' is not known, did you mean 'gridded'?"),
-        ({"time_stepp": "day"}, "x.yml: time_stepp: unknown field, did you mean 'time_step'?"),
+        ({"kind": "grided"}, "x.yml: kind: 'grided' is not known. Nearest: gridded."),
+        ({"time_stepp": "day"}, "x.yml: time_stepp: unknown field. Nearest: time_step."),
         ({"source": None}, "x.yml: source: Input should be a valid string"),
         ({"name": "Rain Fall"}, "'Rain Fall' cannot be a product's name"),
         ({"file_pattern": "(?P<date"}, "x.yml: file_pattern: is not a regular expression"),
         ({"variables": [{"name": "a", "dtype": "flaot32", "unit": "1"}]}, "x.yml: variables[0].dtype: 'flaot32' is not"),
-        ({"variables": [{"name": "a", "dtype": "int8", "unit": "1", "fil": 0}]}, "variables[0].fil: unknown field, did you mean 'fill'?"),
+        ({"variables": [{"name": "a", "dtype": "int8", "unit": "1", "fil": 0}]}, "variables[0].fil: unknown field. Nearest: fill."),
         ({"variables": [{"name": "year", "dtype": "int8", "unit": "1"}]}, "'year' is a column the lake writes itself"),
         ({"variables": [{"name": "a b", "dtype": "int8", "unit": "1"}]}, "'a b' cannot be a column"),
         ({"variables": [GOOD["variables"][0]] * 2}, "variables: rain is there twice"),
-        ({"delivers": [{"variable": "rain", "layer": "topsoil", "unit": "mm"}]}, "'topsoil' is no layer"),
-        ({"options": {"colums": {}}}, "x.yml: options.colums: unknown field, did you mean 'columns'?"),
-        ({"options": {"columns": {"longitude": "x"}}}, "unknown column 'longitude', known: date"),
+        ({"delivers": [{"variable": "rain", "layer": "topsoil", "unit": "mm"}]}, "'topsoil': a layer is a depth interval"),
+        ({"delivers": [{"variable": "rain", "layer": "5-0 cm", "unit": "mm"}]}, "'5-0 cm': a layer goes from its top down"),
+        ({"options": {"colums": {}}}, "x.yml: options.colums: unknown field. Nearest: columns."),
+        ({"options": {"columns": {"longitude": "x"}}}, "unknown column 'longitude'. Nearest: lon."),
         ({"options": {"date_pattern": "(.*)"}}, "has no group that spells a date"),
         ({"grid": "none"}, "grid: a gridded product or a table needs a grid"),
     ],
@@ -125,7 +126,7 @@ def test_a_missing_field_is_named_and_all_mistakes_are_told_at_once():
         validate(fields, "x.yml")
     assert str(error.value).splitlines() == [
         "x.yml: title: is missing",
-        "x.yml: kind: 'grided' is not known, did you mean 'gridded'?",
+        "x.yml: kind: 'grided' is not known. Nearest: gridded.",
     ]
 
 
@@ -149,9 +150,9 @@ def test_find_product_knows_the_lake_and_the_nearest_names(tmp_path):
     (definitions / "rain.yml").write_text(yaml.safe_dump(GOOD))
     assert find_product("rain", tmp_path).title == "Rain"
     assert "rain" in all_products(tmp_path)
-    with pytest.raises(ProductError, match="there is no product 'rian': did you mean rain"):
+    with pytest.raises(ProductError, match=r"there is no product 'rian'\. Nearest: rain"):
         find_product("rian", tmp_path)
-    with pytest.raises(ProductError, match="there is no product 'chirps': did you mean chirps_"):
+    with pytest.raises(ProductError, match=r"there is no product 'chirps'\. Nearest: chirps_daily, chirps_monthly"):
         find_product("chirps")
     with pytest.raises(ProductError, match=r"there is no product '\.\./rain'"):
         find_product("../rain", tmp_path)
@@ -293,9 +294,9 @@ def test_parquet_tables_keep_their_types(tmp_path):
         ("table", "mine", None, None, "table needs the grid its points lie on: --grid GRID"),
         ("table", "chirps_daily", "latlon_0p25", None, "that is a product of its own"),
         ("table", "Mine", "latlon_0p25", None, "'Mine' cannot be a product's name"),
-        ("table", "mine", "latlon_0p25", {"variables": [{"name": "soil"}]}, "there is no 'soil' in the file, did you mean 'soil_moisture'?"),
-        ("table", "mine", "latlon_0p25", {"time_step": "daily"}, "the mapping: time_step: 'daily' is not known, did you mean 'day'?"),
-        ("table", "mine", "latlon_0p25", {"variables": [{"name": "soil_moisture", "units": "1"}]}, "variables[0].units: unknown field, did you mean 'unit'?"),
+        ("table", "mine", "latlon_0p25", {"variables": [{"name": "soil"}]}, "there is no 'soil' in the file. Nearest: soil_moisture."),
+        ("table", "mine", "latlon_0p25", {"time_step": "daily"}, "the mapping: time_step: 'daily' is not known. Nearest: day."),
+        ("table", "mine", "latlon_0p25", {"variables": [{"name": "soil_moisture", "units": "1"}]}, "variables[0].units: unknown field. Nearest: unit."),
         ("raster", "mine", None, None, "none of the files is a GeoTIFF or a NetCDF"),
         ("stations", "mine", "latlon_0p25", None, "stations have places, not a grid"),
         ("chirps_daily", "mine", None, None, "chirps_daily is complete: --as is for table, raster, stations"),

@@ -19,7 +19,8 @@ from loaders.grids import GRIDS, Grid
 from loaders.lake import Lake, LakeError
 from loaders.load import load
 from loaders.polygons import area_km2, covered_fractions, densify, rings_of_wkb, wkb_of_rings
-from loaders.regions import load_regions, refresh_membership, region_sets, spatial_connection
+from loaders.regions import load_regions, refresh_membership, region_sets
+from loaders.spatial import spatial_connection
 from tests.loaders.load_files import daily_product, digests, leftovers, some_map, write_tif
 
 GRID = GRIDS["latlon_0p1"]
@@ -371,8 +372,8 @@ def test_files_that_hold_no_regions_are_refused_in_words(tmp_path: Path) -> None
     _refused(write_geojson(tmp_path / "points.geojson", points), lake, "has no polygons: its 2 features are point")
     _refused(write_geojson(tmp_path / "none.geojson", []), lake, "has no polygons: it has no features")
     path = write_geojson(tmp_path / "good.geojson", good)
-    _refused(path, lake, "has no column 'nmae': did you mean name", name_column="nmae")
-    _refused(path, lake, "has no column 'province': it has id, name, level", id_column="province")
+    _refused(path, lake, "has no column 'nmae'. Nearest: name.", name_column="nmae")
+    _refused(path, lake, "has no column 'province'. Known: id, level, name.", id_column="province")
     _refused(path, lake, "'one', not a whole number", level_column="level")
     twice = write_geojson(tmp_path / "twice.geojson", good * 2)
     _refused(twice, lake, "for features 1 and 2", id_column="id")
@@ -401,7 +402,7 @@ def test_a_layer_must_be_said_when_there_are_several(tmp_path: Path) -> None:
             database.execute(f"insert into {table} select {chosen} from {table} where table_name = 'rivers'")
     lake = lake_with_pixels(tmp_path / "lake")
     _refused(path, lake, "has 2 layers")
-    _refused(path, lake, "has no layer 'basin'; it has basins", layer="basin")
+    _refused(path, lake, "has no layer 'basin'. Nearest: basins.", layer="basin")
     assert load_regions(path, "basins", lake, layer="basins").n_regions == 1
 
 

@@ -213,7 +213,7 @@ def trends(months: pl.DataFrame, rules: TrendRules, pixels: Iterable[int] | None
                         "season": season,
                         "n_values": x.size,
                         "n_years": n_years,
-                        **_trend(t, x, rules),
+                        **_trend(t, x, rules, 1 if step == "month" else len(calendar)),
                         "is_small_sample": x.size < 10,
                     }
                 )
@@ -235,7 +235,7 @@ def _mean(values: list[float]) -> float:
     return values[0] if len(set(values)) == 1 else float(np.mean(values))
 
 
-def _trend(t: np.ndarray, x: np.ndarray, rules: TrendRules) -> dict:
+def _trend(t: np.ndarray, x: np.ndarray, rules: TrendRules, n_months: int) -> dict:
     names = (
         *("mk_s", "mk_var_s", "mk_z", "mk_p", "tau_b", "sen_slope_per_year", "sen_intercept", "sen_slope_lower"),
         *("sen_slope_upper", "ols_slope_per_year", "ols_p", "cv", "trend_class"),
@@ -253,7 +253,7 @@ def _trend(t: np.ndarray, x: np.ndarray, rules: TrendRules) -> dict:
     assert abs(p - kendall.p) < 1e-14
     if p < rules.alpha and kendall.z != 0:
         strength = "significant "
-    elif abs(sen.slope) >= rules.epsilon and kendall.z != 0:
+    elif abs(sen.slope) >= rules.epsilon * (n_months / 12 if rules.is_total else 1) and kendall.z != 0:
         strength = "slight "
     else:
         strength = ""

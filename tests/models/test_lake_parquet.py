@@ -152,6 +152,27 @@ def test_a_range_inside_a_month_is_refused(built: Warehouse, start: str, end: st
     assert table(built).equals(before)
 
 
+def test_a_range_of_another_study_or_lake_is_refused_and_a_whole_build_replaces(tmp_path: Path) -> None:
+    house = warehouse(tmp_path)
+    build(house)
+    before, names = table(house), listed(house)
+    house.study["name"] = "other"
+    months = {"start": "2020-02-01", "end": "2020-03-01"}
+    done = house.dbt("run", "--select", "fct_soil_moisture_daily", extra=months, check=False)
+    words = " ".join(done.stdout.split())
+    assert done.returncode != 0
+    assert f"reads {house.lake}/built/small/fct_soil_moisture_daily, not {house.lake}/built/other" in words
+    assert "Build once without start and end" in words
+    assert table(house).equals(before)
+    assert listed(house) == names
+    assert files(house) == names, "nothing was written"
+    build(house)
+    assert same(table(house), observations(date(2020, 1, 1), date(2020, 5, 1)))
+    assert all("/built/other/" in file for file in listed(house))
+    build(house, **months)
+    assert same(table(house), observations(date(2020, 1, 1), date(2020, 5, 1)))
+
+
 def test_a_vanished_month_leaves_the_list(tmp_path: Path) -> None:
     house = warehouse(tmp_path)
     build(house)

@@ -52,7 +52,7 @@ def test_esa_cci_keeps_flag_0_and_64_only(shared: Path, tmp_path: Path) -> None:
     used = np.flatnonzero(np.isin(flag, (0, 64)) & (sm >= 0) & (sm <= 1))
     assert used.size == 95_475 + 901
     got = house.query(
-        "select pixel_id, soil_moisture_0_5cm as sm, is_frozen, obs_date from staging.stg_esa_cci_combined order by pixel_id"
+        "select pixel_id, soil_moisture_0_5cm as sm, is_frozen_0_5cm as is_frozen, obs_date from staging.stg_esa_cci_combined order by pixel_id"
     )
     valid = got.filter(pl.col("sm").is_not_null())
     np.testing.assert_array_equal(valid["pixel_id"], used)

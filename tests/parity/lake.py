@@ -131,7 +131,7 @@ def _overpasses(random: np.random.Generator) -> pl.DataFrame:
                 obs_time=pl.col("obs_date").cast(pl.Datetime("us")) + pl.duration(minutes=round(hour * 60)),
                 soil_moisture=pl.Series(0.05 + 0.5 * random.random(n), dtype=pl.Float32),
                 retrieval_qual_flag=pl.Series(random.choice([0, 8, 1, 7, 65534], size=n), dtype=pl.UInt16),
-                surface_flag=pl.Series(random.choice([0, 16, 64, 128, 256, 65534], size=n), dtype=pl.UInt16),
+                surface_flag=pl.Series(random.choice([0, 16, 32, 64, 128, 256, 65534], size=n), dtype=pl.UInt16),
             ).sample(fraction=0.6, seed=SEED)
         )
     return pl.concat(parts)

@@ -42,7 +42,7 @@ def put_month(lake: Path, product: str, month: date) -> Path:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
-    """A lake with 2011 of chirps_monthly and my_daily, a static product and one set of regions."""
+    """A lake with 2011 of chirps_monthly and my_daily, a product with times of day, a static one and one set of regions."""
     root = tmp_path / "lake"
     for month in range(1, 13):
         put_month(root, "chirps_monthly", date(2011, month, 1))
@@ -50,7 +50,9 @@ def lake(tmp_path: Path) -> Path:
     definitions = root / DEFINITIONS
     definitions.mkdir(parents=True)
     still = CUSTOM.model_copy(update={"name": "my_soil", "time_step": "static"})
-    for product in (CUSTOM, still):
+    swath = CUSTOM.model_copy(update={"name": "my_swath", "time_step": "instant"})
+    put_month(root, "my_swath", date(2011, 1, 1))
+    for product in (CUSTOM, still, swath):
         (definitions / f"{product.name}.yml").write_text(product.to_yaml(), encoding="utf-8")
     static = root / "raw" / "my_soil" / "static" / "my_soil.parquet"
     static.parent.mkdir(parents=True)

@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 import yaml
 
-from loaders.products import DEFINITIONS
+from loaders.products import DEFINITIONS, Delivered, Variable
+from soilhouse.database import studies_in
 from soilhouse.errors import UserError
 from soilhouse.java import java_version, require_java
 from tests.soilhouse.conftest import CUSTOM
@@ -36,7 +37,22 @@ def warehouse(tmp_path_factory) -> Warehouse:
     definition = made.lake / DEFINITIONS / "my_daily.yml"
     definition.parent.mkdir(parents=True, exist_ok=True)
     definition.write_text(CUSTOM.to_yaml(), encoding="utf-8")
+    put_patchy(made, rows)
     return made
+
+
+def put_patchy(made: Warehouse, rows: pl.DataFrame) -> None:
+    """Product my_patchy: `rare` on three days a month, one in each dekad; `early` on the first six days."""
+    day = pl.col("obs_date").dt.day()
+    columns = {"rare": day.is_in([1, 11, 21]), "early": day <= 6}
+    patchy = rows.select(
+        "pixel_id", "obs_date", *(pl.when(on).then(pl.col("sm")).alias(name) for name, on in columns.items())
+    )
+    made.product("my_patchy", "ease2_m36", patchy)
+    variables = tuple(Variable(name=name, dtype="float64", unit="m3 m-3") for name in columns)
+    delivers = (Delivered(variable="rare", unit="m3 m-3"),)
+    product = CUSTOM.model_copy(update={"name": "my_patchy", "variables": variables, "delivers": delivers})
+    (made.lake / DEFINITIONS / "my_patchy.yml").write_text(product.to_yaml(), encoding="utf-8")
 
 
 def study(**changes) -> dict:
@@ -56,13 +72,20 @@ def build(warehouse: Warehouse, given: dict, *options: str, **environment: str) 
     """`soilhouse build` in a process and a folder of its own."""
     path = warehouse.root / "study.yml"
     path.write_text(yaml.safe_dump({"study": given}), encoding="utf-8")
-    command = [str(Path(sys.executable).with_name("soilhouse")), "build", "study.yml", "--lake", "lake", *options]
+    return soilhouse_build(warehouse, warehouse.root, "study.yml", "--lake", "lake", *options, **environment)
+
+
+def soilhouse_build(
+    warehouse: Warehouse, folder: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`soilhouse build` with these arguments, called in `folder`."""
+    command = [str(Path(sys.executable).with_name("soilhouse")), "build", *arguments]
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SOILHOUSE_")}
     # Folders of its own, so that it does not disturb what is being built in the project.
     own = {"DBT_TARGET_PATH": str(warehouse.root / "target"), "DBT_LOG_PATH": str(warehouse.root / "logs")}
     return subprocess.run(
         command,
-        cwd=warehouse.root,
+        cwd=folder,
         env=kept | own | environment,
         capture_output=True,
         text=True,
@@ -103,6 +126,85 @@ def test_only_the_months_asked_for_are_built_anew(warehouse, built):
     written = [p for p in folder.rglob("*.parquet") if p not in before]
     assert sorted(p.parent.name for p in written) == ["month=02", "month=03"]
     assert all(p.stat().st_mtime_ns == m for p, m in before.items() if p.exists())
+
+
+def test_relative_paths_from_below_and_a_study_in_flow_style(warehouse, built):
+    """The lake is the one that was built from, however it is spelled, and a range finds a place in any YAML."""
+    folder = warehouse.root / "studies"
+    folder.mkdir()
+    flow = yaml.safe_dump({"study": study()}, default_flow_style=True)
+    (warehouse.root / "flow.yml").write_text(f"{flow}...\n", encoding="utf-8")
+    done = soilhouse_build(
+        warehouse, folder, "../flow.yml", "--lake", "../lake", "--db", "../out/small.duckdb",
+        *("--select", "fct_soil_moisture_daily", "--start", "2011-02-01", "--end", "2011-03-01"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with duckdb.connect(str(warehouse.root / "out" / "small.duckdb"), read_only=True) as connection:
+        assert connection.execute("select count(*) from marts.fct_soil_moisture_daily").fetchone() == (731 * N_PIXELS,)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [("--select", "fct_pixel_monthly"), ("--exclude", "fct_trends"), ("--start", "2011-02-01", "--end", "2011-03-01")],
+)
+def test_a_part_of_another_study_is_refused(warehouse, built, part):
+    database = warehouse.root / "out" / "small.duckdb"
+    before = database.read_bytes()
+    done = build(warehouse, study(name="other"), "--db", "out/small.duckdb", *part)
+    assert done.returncode == 2
+    assert "holds the study small: a part of other" in done.stderr
+    assert "--db FILE" in done.stderr and "build other whole" in done.stderr
+    assert database.read_bytes() == before
+
+
+def test_a_whole_build_leaves_nothing_of_another_study_and_names_series_without_a_month(warehouse):
+    database = warehouse.root / "whole.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("create schema marts; create schema staging")
+        connection.execute("create table marts.fct_trends as select 'old' as study")
+        connection.execute("create table marts.my_own as select 1 as kept")
+        connection.execute("create view staging.stg_spl2smp as select 1 as pixel_id")
+    series = [
+        {"variable": "soil_moisture", "product": "my_patchy", "layer": layer, "column": column, **more}
+        for layer, column, more in (
+            ("0-5 cm", "rare", {}),
+            ("5-10 cm", "rare", {"coverage": {"min_days": 3}}),
+            ("10-20 cm", "early", {}),
+            ("20-30 cm", "early", {"coverage": {"min_dekads": 1}}),
+            ("30-40 cm", "rare", {"valid_min": 5}),
+        )
+    ]
+    total = {"variable": "precipitation", "product": "my_patchy", "column": "rare", "coverage": {"min_days": 3}}
+    done = build(warehouse, study(groups=[], series=[*series, total]), "--db", "whole.duckdb")
+    assert done.returncode == 0, done.stderr
+    assert "Removed, since small does not build them: marts.fct_trends, staging.stg_spl2smp\n" in done.stderr
+    with duckdb.connect(str(database), read_only=True) as connection:
+        found = {name for (name,) in connection.execute("select table_name from information_schema.tables").fetchall()}
+    assert {"my_own", "fct_pixel_monthly", "stg_custom"} <= found
+    assert not {"fct_trends", "stg_spl2smp"} & found
+    notes = [line.removeprefix("note: ") for line in done.stderr.splitlines() if line.startswith("note: ")]
+    of = "soil_moisture of my_patchy"
+    assert notes == [
+        f"{of} (0-5 cm) has no month that counts: its fullest has 3 days, and study.series[0].coverage.min_days is 5",
+        f"{of} (10-20 cm) has no month that counts: none has days in enough dekads,"
+        " and study.series[2].coverage.min_dekads is 3",
+        f"{of} (30-40 cm) has no value in the study's period and region",
+        "precipitation of my_patchy has no month that counts: its fullest has 11% of its days,"
+        " and study.coverage.min_share_of_total is 1",
+    ]
+
+
+def test_a_database_of_two_studies_names_both(tmp_path):
+    """A whole build that stopped half way leaves tables of both."""
+    database = tmp_path / "two.duckdb"
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("create schema marts; create schema intermediate")
+        connection.execute("create table intermediate.int_series as select 'new' as study")
+        connection.execute("create table marts.fct_trends as select 'old' as study")
+        connection.execute(f"copy (select 'lost' as study) to '{tmp_path}/lost.parquet'")
+        connection.execute(f"create view marts.gone as select study from '{tmp_path}/lost.parquet'")
+    (tmp_path / "lost.parquet").unlink()
+    assert studies_in(database) == ["new", "old"]
 
 
 def test_a_failing_test_is_named_with_the_rows_that_fail(warehouse):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -141,3 +142,14 @@ def test_the_results_are_those_of_the_database_not_of_the_truth(finished, truth,
     assert "9.0000" in shown
     upper = next(line for line in shown.splitlines() if "upper" in line)
     assert "-0.0303" in upper
+
+
+def test_the_first_queries_of_the_readme_and_of_the_methods_have_answers(finished):
+    """Every SQL block that the documentation offers for the demo's warehouse runs and gives rows."""
+    pages = [project_root() / "README.md", project_root() / "docs" / "methods.md"]
+    blocks = [block for page in pages for block in re.findall(r"```sql\n(.*?)```", page.read_text(), re.S)]
+    queries = [query for block in blocks for query in block.split(";") if query.strip()]
+    assert len(queries) >= 5
+    with duckdb.connect(str(finished[0] / "soilhouse.duckdb"), read_only=True) as connection:
+        for query in queries:
+            assert connection.sql(query).fetchone() is not None, query

@@ -123,10 +123,10 @@ def test_a_folder_stands_for_its_files(at_work, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["tabel", "a.csv"], "did you mean table"),
+        (["tabel", "a.csv"], "'tabel'. Nearest: table"),
         (["table", "a.csv", "--grid", "ease2_m36"], "--as NAME"),
         (["table", "a.csv", "--as", "mine"], "--grid GRID"),
-        (["table", "a.csv", "--as", "mine", "--grid", "ease2_m63"], "there is no grid 'ease2_m63'; known: ease2_m36"),
+        (["table", "a.csv", "--as", "mine", "--grid", "ease2_m63"], "there is no grid 'ease2_m63'. Nearest: ease2_m36"),
         (["table", "a.csv", "--as", "chirps_daily", "--grid", "ease2_m36"], "that is a product of its own"),
         (["table", "a.csv", "--as", "mine", "--grid", "ease2_m36", "--id-column", "x"], "--id-column is for regions"),
         (["table", "no.csv", "--as", "mine", "--grid", "ease2_m36"], "There is no file no.csv"),
@@ -196,11 +196,29 @@ def test_a_grid_of_a_study_can_be_loaded_onto(at_work, capsys):
     assert min(pixels) == 10 * 60 + 10, "row 10, column 10 of the study's grid"
 
 
-def test_real_data_beside_the_demos_is_remarked(at_work, capsys):
-    mark(at_work / "lake", "SIMULATED", ["my_daily"])
+def test_real_data_do_not_go_into_a_product_of_the_demo(at_work, capsys):
+    """Only files of the demo's own folder do, which holds its notice and its answers."""
+    mark(at_work / "lake", "SIMULATED", ["my_daily", "chirps_daily", "basin"])
     table(at_work / "a.csv", days=2)
-    assert main(["load", "table", "a.csv", "--as", "my_daily", "--grid", "ease2_m36"]) == 0
-    assert "holds the demo's simulated basin" in capsys.readouterr().err
+    own = table(at_work / "files" / "tables" / "a.csv", days=2)
+    (at_work / "files" / "SIMULATED.txt").touch()
+    (at_work / "files" / "truth.json").touch()
+    as_demo = ["--as", "my_daily", "--grid", "ease2_m36"]
+    for arguments, another_name in (
+        (["table", "a.csv", *as_demo], True),
+        (["table", str(own), "a.csv", *as_demo], True),
+        (["chirps_daily", "a.csv"], False),
+        (["regions", "a.csv", "--as", "basin"], True),
+    ):
+        assert main(["load", *arguments]) == 2, arguments
+        shown = capsys.readouterr().err
+        assert "holds the demo's SIMULATED basin, and a.csv is not a file of the demo" in shown
+        assert "--lake DIR" in shown
+        assert ("--as NAME" in shown) == another_name
+        assert not (at_work / "lake" / "raw").exists()
+    assert main(["load", "table", "a.csv", "--as", "mine", "--grid", "ease2_m36"]) == 0
+    assert main(["load", "table", str(own), *as_demo]) == 0
+    capsys.readouterr()
     assert main(["products"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if "my_daily" in line)
     assert "SIMULATED" in line

@@ -42,6 +42,14 @@ def test_the_environment_is_relative_to_the_current_folder(monkeypatch, tmp_path
     }
 
 
+def test_a_way_up_and_down_again_is_one_spelling(monkeypatch, tmp_path):
+    """Views list files of the lake: a lake of two spellings would be two lakes to them."""
+    (tmp_path / "studies").mkdir()
+    monkeypatch.chdir(tmp_path / "studies")
+    found = settings(lake="../lake", database="../x.duckdb")
+    assert (found.lake, found.database) == (tmp_path / "lake", tmp_path / "x.duckdb")
+
+
 def test_options_come_before_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("SOILHOUSE_LAKE", "other")
     monkeypatch.setenv("SOILHOUSE_TARGET", "spark")

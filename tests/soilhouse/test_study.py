@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 import yaml
 
+from soilhouse.dbt import variables
 from soilhouse.problems import StudyError
 from soilhouse.settings import project_root
 from soilhouse.study import (
@@ -90,7 +91,7 @@ WRONG = [
     (["region", "bbx"], [1, 2, 3, 4], "study.region.bbx", "Nearest: bbox"),
     (["groups"], ["pattern"], "study.groups[0]", "Nearest: patterns"),
     (["groups"], ["patterns", "patterns"], "study.groups[1]", "same as study.groups[0]"),
-    (["mode"], "papper", "study.mode", "Nearest: paper"),
+    (["mode"], "paper", "study.mode", "is not a key here"),
     (["time_zone"], "Asia/Jakatra", "study.time_zone", "Nearest: Asia/Jakarta"),
     (["trends", "seasons"], ["annual", "DFJ"], "study.trends.seasons[1]", "Nearest: DJF"),
     (["trends", "time_steps"], ["years"], "study.trends.time_steps[0]", "Nearest: year"),
@@ -98,6 +99,12 @@ WRONG = [
     (["trends", "min_valid"], "8", "study.trends.min_valid", "not a whole number (without quotes)"),
     (["trends", "alpha"], 1.5, "study.trends.alpha", "less than 1"),
     (["coverage", "min_dekads"], 4, "study.coverage.min_dekads", "less than or equal to 3"),
+    (["coverage", "min_share_of_total"], 0, "study.coverage.min_share_of_total", "greater than 0"),
+    (["coverage", "min_share_of_total"], 1.5, "study.coverage.min_share_of_total", "less than or equal to 1"),
+    (["series", 0, "coverage"], {"min_day": 3}, "study.series[0].coverage.min_day", "Nearest: min_days"),
+    (["series", 0, "coverage"], {"min_days": 0}, "study.series[0].coverage.min_days", "greater than or equal to 1"),
+    (["series", 0, "coverage"], {"min_dekads": 4}, "study.series[0].coverage.min_dekads", "less than or equal to 3"),
+    (["series", 0, "coverage"], {}, "study.series[0].coverage", "is empty"),
     (["simulated"], "no", "study.simulated", "not true or false (without quotes)"),
     (["exclude_frozen"], 1, "study.exclude_frozen", "not true or false"),
     (["groups"], "patterns", "study.groups", "not a list"),
@@ -213,6 +220,10 @@ BROUGHT = [
     ({"variable": "canopy_water"}, "study.series[0].variable", "give unit and monthly_statistic"),
     ({"valid_min": 1, "valid_max": 0}, "study.series[0]", "not below"),
     ({"scale": 0}, "study.series[0]", "same"),
+    ({"unit": "%"}, "study.series[0].unit", "soil moisture is kept in m3 m-3"),
+    ({"unit": "m3/m3"}, "study.series[0].unit", "soil moisture is kept in m3 m-3"),
+    ({"product": "my_swath"}, "study.series[0].product", "has times of day"),
+    ({"product": "my_soil"}, "study.series[0].product", "has no dates"),
     ({"product": "conus_daily"}, "study.series[0].product", "soilhouse load table FILES --as conus_daily --grid GRID"),
 ]
 
@@ -233,6 +244,14 @@ def test_a_column_left_out_is_asked_for_with_those_there_are(written, minimal, l
 def test_a_variable_of_ones_own_is_right_with_unit_and_statistic(written, minimal, lake):
     series = brought(variable="canopy_water", unit="kg m-2", monthly_statistic="mean")
     assert validate(written({**minimal, "series": series}), lake).series[0].variable == "canopy_water"
+
+
+def test_another_coverage_for_one_series_and_the_unit_of_soil_moisture(written, minimal, lake):
+    series = brought(unit="m3 m-3", coverage={"min_days": 3})
+    study = validate(written({**minimal, "series": series, "coverage": {"min_share_of_total": 0.8}}), lake)
+    assert study.series[0].coverage.model_dump() == {"min_days": 3, "min_dekads": None}
+    assert study.coverage.min_share_of_total == 0.8
+    assert study.coverage.min_days == study_defaults()["coverage"]["min_days"]
 
 
 def test_a_series_that_comes_twice(written, minimal, lake):
@@ -332,6 +351,28 @@ def test_dbt_merges_defaults_as_we_do(minimal):
         with pytest.raises(Returned) as caught:
             macro(key)
         assert caught.value.args[0] == merged[key], key
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "study: {name: a, title: Größe 😀, series: [{scale: 0.00001, min: 1e-7}], period: {start: 2011-01-01}}\n",
+        "{study: {name: a, period: {start: 2011-01-01}}}\n",
+        "study:\n  name: a\n...\n",
+        "---\nstudy:\n  name: a",
+    ],
+)
+def test_a_range_stands_beside_a_study_in_whatever_style(tmp_path, text):
+    path = tmp_path / "a.yml"
+    path.write_text(text, encoding="utf-8")
+    text, given = read_study_file(path)
+    assert variables(text, given, None, None) == text
+    passed = yaml.safe_load(variables(text, given, "2012-02-01", "2012-04-01"))
+    assert passed == {"study": given, "start": "2012-02-01", "end": "2012-04-01"}
+    assert yaml.safe_load(variables(None, None, "2012-02-01", "2012-04-01")) == {
+        "start": "2012-02-01",
+        "end": "2012-04-01",
+    }
 
 
 def test_yaml_of_a_study_reaches_dbt_as_it_is_checked(written, minimal):

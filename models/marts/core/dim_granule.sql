@@ -1,5 +1,6 @@
 -- Provenance: the files that the products of the study were made of.
 select
+    {{ literal(var('study').name) }} as study,
     product,
     granule,
     granule_key,

@@ -2,10 +2,11 @@
 with layers as (
     select layer from {{ ref('int_series') }}
     union
-    select layer from {{ ref('stg_stations') }}
+    select layer from {{ ref('int_station_daily') }}
 )
 
 select
+    {{ literal(var('study').name) }} as study,
     layer,
     try_cast(split_part(replace(layer, ' cm', ''), '-', 1) as double) as layer_top_cm,
     try_cast(split_part(replace(layer, ' cm', ''), '-', 2) as double) as layer_bottom_cm

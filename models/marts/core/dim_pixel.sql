@@ -1,4 +1,5 @@
 select
+    {{ literal(var('study').name) }} as study,
     pixels.grid_id,
     pixels.pixel_id,
     pixels.row_index,

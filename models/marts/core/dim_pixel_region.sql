@@ -1,4 +1,5 @@
 select
+    {{ literal(var('study').name) }} as study,
     grid_id,
     pixel_id,
     region_id,

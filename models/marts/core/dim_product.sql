@@ -1,5 +1,6 @@
 -- The products that the study uses.
 select
+    {{ literal(var('study').name) }} as study,
     products.product,
     products.title,
     products.format,

@@ -1,4 +1,5 @@
 select
+    {{ literal(var('study').name) }} as study,
     product,
     station_id,
     network,

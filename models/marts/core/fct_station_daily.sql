@@ -1,4 +1,3 @@
-{% set period = var('study').period %}
 select
     {{ literal(var('study').name) }} as study,
     product,
@@ -7,6 +6,4 @@ select
     obs_date,
     soil_moisture_m3m3,
     quality
-from {{ ref('stg_stations') }}
-where obs_date >= cast('{{ period.start }}' as date)
-    and obs_date < cast('{{ period.end }}' as date)
+from {{ ref('int_station_daily') }}

@@ -113,6 +113,13 @@ adjusted as (
     from ranked
 ),
 
+-- Epsilon is meant for a year's value. A total of fewer months is smaller in proportion, and so is what is slight of it.
+calendar as (
+    select season, count(*) as n_months
+    from {{ ref('season_calendars') }}
+    group by season
+),
+
 years as (
     select series_id, pixel_id, season, cast(count(*) as bigint) as n_years
     from {{ ref('int_seasonal') }}
@@ -148,7 +155,8 @@ select
     adjusted.cv,
     case
         when adjusted.mk_p is null then cast(null as string)
-        when adjusted.mk_z = 0 or (adjusted.mk_p >= {{ number(trends.alpha) }} and abs(adjusted.sen_slope_per_year) < series.epsilon_per_year) then 'stable'
+        when adjusted.mk_z = 0 or (adjusted.mk_p >= {{ number(trends.alpha) }} and abs(adjusted.sen_slope_per_year)
+            < series.epsilon_per_year * case when series.monthly_statistic <> 'total' then 1 when adjusted.steps_per_year = 12 then 1 / cast(12 as double) else calendar.n_months / cast(12 as double) end) then 'stable'
         else case when adjusted.mk_p < {{ number(trends.alpha) }} then 'significant ' else 'slight ' end
             || case when adjusted.mk_z < 0 then series.falling else series.rising end
     end as trend_class,
@@ -158,3 +166,4 @@ from adjusted
 inner join {{ ref('int_series') }} as series on adjusted.series_id = series.series_id
 inner join years
     on adjusted.series_id = years.series_id and adjusted.pixel_id = years.pixel_id and adjusted.season = years.season
+inner join calendar on adjusted.season = calendar.season

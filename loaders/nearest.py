@@ -1,4 +1,4 @@
-"""The known names nearest to one that is not known."""
+"""The known names nearest to one that is not known: every message about a wrong word ends with them."""
 
 from __future__ import annotations
 
