@@ -24,8 +24,8 @@
     the lowest rank of a tie, and a count up to the current row, which takes its peers in, the highest.
     Usage: {{ doubled_rank('map_id', 'value') }} as doubled_rank -#}
 {% macro doubled_rank(partition_by, order_by) -%}
-    cast(rank() over (partition by {{ partition_by }} order by {{ order_by }})
-        + count(*) over (partition by {{ partition_by }} order by {{ order_by }}) as int)
+    cast(rank() over (partition by {{ partition_by }} order by {{ order_by }} nulls last)
+        + count(*) over (partition by {{ partition_by }} order by {{ order_by }} nulls last) as int)
 {%- endmacro %}
 
 

@@ -229,7 +229,7 @@
 
 
 {% macro lake_parquet_raise_foreign(relation, what) -%}
-    {{ exceptions.raise_compiler_error(relation ~ ' ' ~ what ~ ': another study or another lake built this database, and start and end would leave its other months beside the new ones. Build once without start and end, or into another database (soilhouse build --db FILE).') }}
+    {{ exceptions.raise_compiler_error(relation ~ ' ' ~ what ~ ': another study or another lake built this database, and start and end would leave its other months beside the new ones. Build once without start and end, or into another ' ~ ('warehouse (SOILHOUSE_SPARK_WAREHOUSE).' if target.type == 'spark' else 'database (soilhouse build --db FILE).')) }}
 {%- endmacro %}
 
 
