@@ -18,7 +18,7 @@ class Result:
     peer          what it is compared with
     seconds       ours, the median of several
     peer_seconds  the peer's on the same input in the same process
-    goal          the largest ratio seconds / peer_seconds that is good enough
+    goal          the largest ratio seconds / peer_seconds that is good enough; None for a peer that is there for orientation
     peak_gb       peak memory of ours in GB where it was measured apart from the peer's, else None: that of the whole process
     note          what a reader must know: agreement of the results, bytes a row
     """
@@ -27,7 +27,7 @@ class Result:
     peer: str
     seconds: float
     peer_seconds: float
-    goal: float
+    goal: float | None
     peak_gb: float | None = None
     note: str = ""
 
@@ -37,4 +37,4 @@ class Result:
 
     @property
     def is_reached(self) -> bool:
-        return self.ratio <= self.goal
+        return self.goal is None or self.ratio <= self.goal

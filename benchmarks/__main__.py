@@ -88,7 +88,7 @@ def cells(result: Result) -> list[str]:
         result.peer,
         _digits(result.peer_seconds),
         f"{_digits(result.ratio)} {'' if result.is_reached else '(missed)'}".strip(),
-        f"<= {_digits(result.goal)}",
+        "" if result.goal is None else f"<= {_digits(result.goal)}",
         f"{result.peak_gb:.2f}",
         result.note,
     ]
@@ -110,7 +110,7 @@ def write_report(results: list[Result], facts: list[str], broken: dict[str, str]
         "| " + " | ".join(HEADINGS) + " |",
         "|" + "---|" * len(HEADINGS),
         *("| " + " | ".join(cells(r)) + " |" for r in results),
-        *(f"\n{name} broke: {reason.splitlines()[-1]}" for name, reason in broken.items()),
+        *(f"\n{name} broke:\n\n```\n{reason}\n```" for name, reason in broken.items()),
     ]
     REPORT.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

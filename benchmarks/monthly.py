@@ -1,4 +1,4 @@
-"""Monthly aggregation: the SQL of `fct_pixel_monthly`, as dbt compiles it, against xarray with flox and DuckDB's plain GROUP BY.
+"""Monthly aggregation: the SQL of `int_pixel_monthly`, as dbt compiles it, against xarray with flox and DuckDB's plain GROUP BY.
 
 143,000 pixels of a 400 x 400 grid x 366 days of soil moisture as scaled 16-bit integers. Ours reads the lake's month files and computes
 min, max, sample standard deviation, total, mean, number of days and of dekads; the peers mean, min, max and standard deviation.
@@ -79,7 +79,7 @@ def _write_zarr(folder: Path, days: np.ndarray, cube: np.ndarray) -> None:
 
 
 def _compiled(house: Warehouse) -> str:
-    """The SQL of the mart, with its views and tables in the database of `house`."""
+    """The SQL of the model, with its views and tables in the database of `house`."""
     house.study = {
         "name": "benchmark",
         "groups": [],
@@ -99,8 +99,8 @@ def _compiled(house: Warehouse) -> str:
     house.dbt(
         "build", "--select", "variables", "int_series", "stg_custom", "int_daily", "--resource-type", "model", "seed"
     )
-    house.dbt("compile", "--select", "fct_pixel_monthly")
-    return (house.root / "target/compiled/soilhouse/models/marts/core/fct_pixel_monthly.sql").read_text()
+    house.dbt("compile", "--select", "int_pixel_monthly")
+    return (house.root / "target/compiled/soilhouse/models/intermediate/int_pixel_monthly.sql").read_text()
 
 
 def _in_turn(work: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -143,7 +143,7 @@ def run() -> list[Result]:
         seconds = _in_turn({"ours": ours, "xarray + flox": flox, "DuckDB GROUP BY": plain})
         rows = connection.execute("select count(*) from ours").fetchone()
         assert rows is not None and rows[0] == N_PIXELS * 12
-    goals = {"xarray + flox": 0.9, "DuckDB GROUP BY": 1.5}
+    goals = {"xarray + flox": 0.9, "DuckDB GROUP BY": None}
     return [
         Result(
             work="monthly statistics of 52.3 M pixel-days",

@@ -53,6 +53,7 @@ def test_installs_are_by_hash_and_ci_is_make_test():
 
 
 def test_a_ratio_is_missed_only_above_its_goal():
+    assert Result("work", "peer", seconds=9.0, peer_seconds=4.0, goal=None).is_reached
     reached = Result("work", "peer", seconds=1.0, peer_seconds=4.0, goal=0.25, peak_gb=0.5)
     missed = Result("work", "peer", seconds=1.1, peer_seconds=4.0, goal=0.25, peak_gb=0.5)
     assert "0.25" in cells(reached) and reached.is_reached
