@@ -75,10 +75,9 @@ parity: environment-dev  ## the same lake through DuckDB and Spark, compared; th
 bench: environment-dev  ## speed and memory beside the peers, in one run; writes benchmarks/results.md
 	@$(BIN)/python -m benchmarks
 
-docs: environment  ## dbt's page of every table, and the generated pages of docs/
-	@for m in $(GENERATORS); do $(BIN)/python -m $$m || exit 1; done
+docs: environment  ## dbt's page of every table, column and unit, for reading (generated pages of docs/: make format)
 	@$(BIN)/dbt docs generate --static --quiet
-	@echo "target/static_index.html is the page of every table and column (dbt docs serve shows it too)"
+	@echo "target/static_index.html is the page of every table and column: open it in a browser"
 
 lock: environment-dev  ## resolve the dependencies anew, with hashes and without addresses
 	@$(BIN)/$(LOCK) --extra build -o requirements.lock

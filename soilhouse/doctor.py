@@ -270,4 +270,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         return
     size = database.stat().st_size / 1e6
     found = f"{database}, {size:.1f} MB, " + (f"study {', '.join(studies)}" if studies else "no study in it")
+    if len(studies) > 1:
+        next_step = "a build of one of them stopped half-way: build it whole, soilhouse build STUDY.yml"
+        yield Finding("problem", "database", f"{found}: tables of more than one study", next_step)
+        return
     yield Finding("ok", "database", found)

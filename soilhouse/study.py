@@ -67,7 +67,11 @@ def _calendar_day(value: Any) -> Any:
 
 def _month_start(value: date) -> date:
     if isinstance(value, datetime) or value.day != 1:
-        raise ValueError(f"the first day of a month, such as {value:%Y-%m}-01, because marts are built by whole months")
+        following = date(value.year + value.month // 12, value.month % 12 + 1, 1)
+        raise ValueError(
+            f"the first day of a month, such as {value:%Y-%m}-01, because marts are built by whole months;"
+            f" `end` is not included, so an end that takes in {value:%Y-%m} is {following}"
+        )
     return value
 
 

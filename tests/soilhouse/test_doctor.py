@@ -78,6 +78,16 @@ def unsigned(path: Path) -> None:
     pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
 
 
+def test_tables_of_two_studies_are_a_problem(chosen):
+    with duckdb.connect(str(chosen.database)) as connection:
+        connection.execute("create schema marts; create schema intermediate")
+        connection.execute("create table intermediate.int_series as select 'new' as study")
+        connection.execute("create table marts.fct_trends as select 'old' as study")
+    found = by_subject(chosen)["database"]
+    assert found.status == "problem"
+    assert "more than one study" in found.found
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [(truncated, "not a whole Parquet file"), (emptied, "not a whole Parquet file"), (unsigned, "what it was made of")],

@@ -112,6 +112,7 @@ WRONG = [
     (["series"], {"variable": "x"}, "study.series", "not a list"),
     (["period"], "2011", "study.period", "not a mapping"),
     (["period", "start"], date(2011, 1, 2), "study.period.start", "first day of a month, such as 2011-01-01"),
+    (["period", "end"], date(2012, 12, 31), "study.period.end", "an end that takes in 2012-12 is 2013-01-01"),
     (["period", "start"], "2011-13-01", "study.period.start", "written 2011-01-01"),
     (["period", "start"], 2011, "study.period.start", "not a date"),
     (["period", "end"], date(2011, 1, 1), "study.period", "not before end"),
