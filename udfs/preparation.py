@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from udfs.compiled import compiled
+from udfs.kernel import Kernel
 from udfs.series import Series, from_arrow, to_arrow
 from udfs.types import SERIES
 
@@ -200,3 +201,58 @@ def _smooth_run(x, projection, half, out):
             tail += projection[half + 1 + k, m] * x[n - width + m]
         out[k] = head
         out[n - half + k] = tail
+
+
+KERNELS = (
+    Kernel(
+        name="fill_gaps",
+        arguments={"series": SERIES, "max_gap": pa.int32()},
+        returns=FILLED_SERIES,
+        function=fill_gaps,
+        summary="Linear gap filling with a valid value near on each side.",
+        meaning=(
+            "Every integer t between the first and the last value, sorted. A missing t is filled on the line between its "
+            "neighbours when both lie within `max_gap` steps of it (`is_filled` true); a t farther from either stays out "
+            "of the list, and nothing is filled before the first or after the last value. "
+            "Several values at one t become their mean."
+        ),
+        nulls=(
+            "NULL series or max_gap: NULL. Members that are NULL or have a NULL t, and v that are NULL, NaN or infinite "
+            "are gaps. A negative max_gap is an error."
+        ),
+        minimum="1 value; none: NULL.",
+        citation="Linear interpolation between neighbours.",
+        example=(
+            "select unnest(fill_gaps(list({'t': t::integer, 'v': v}), 15), recursive := true)\n"
+            "from (values (1, 0.21::double), (2, NULL), (3, 0.23), (40, 0.25)) as x(t, v)"
+        ),
+    ),
+    Kernel(
+        name="savitzky_golay",
+        arguments={"series": SERIES, "half_width": pa.int32(), "order": pa.int32()},
+        returns=SERIES,
+        function=savitzky_golay,
+        summary="The Savitzky-Golay filter: a local polynomial of degree `order` over 2 x half_width + 1 values.",
+        meaning=(
+            "Sorted by t. Applied to each unbroken run of consecutive t; the ends of a run are read off the polynomial of "
+            "its first and last window (scipy.signal.savgol_filter, mode 'interp'); a run shorter than the window is "
+            "returned as it is. Several values at one t become their mean. "
+            "After `fill_gaps`, drop its `is_filled`: by a cast on DuckDB, as in the example, on Spark by "
+            "`transform(filled, x -> named_struct('t', x.t, 'v', x.v))`."
+        ),
+        nulls=(
+            "NULL series, half_width or order: NULL. Members that are NULL or have a NULL t, and v that are NULL, NaN or "
+            "infinite break a run. An order above 2 x half_width is an error."
+        ),
+        minimum="1 value; none: NULL.",
+        citation=(
+            "Savitzky, A., Golay, M. J. E. (1964), Smoothing and differentiation of data by simplified least squares "
+            "procedures, Anal. Chem. 36, 1627-1639."
+        ),
+        example=(
+            "select unnest(savitzky_golay(\n"
+            "  fill_gaps(list({'t': t::integer, 'v': v}), 15)::STRUCT(t INTEGER, v DOUBLE)[], 2, 1), recursive := true)\n"
+            "from (values (1, 0.21::double), (2, 0.25), (4, 0.20), (5, 0.27), (6, 0.22)) as x(t, v)"
+        ),
+    ),
+)

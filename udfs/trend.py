@@ -9,9 +9,11 @@ import pyarrow as pa
 
 from udfs.arrow import struct_array
 from udfs.compiled import compiled
+from udfs.kernel import Kernel
 from udfs.order_statistics import buckets, median_of_sorted, sort
 from udfs.series import from_arrow
 from udfs.slopes import put_series, slopes_at_ranks, workspace
+from udfs.types import SERIES
 
 MANN_KENDALL = pa.struct(
     [
@@ -204,3 +206,59 @@ def _theil_sen(offsets, t, v):
             lower[row] = low
             upper[row] = high
     return slope, intercept, lower, upper
+
+
+KERNELS = (
+    Kernel(
+        name="mann_kendall",
+        arguments={"series": SERIES},
+        returns=MANN_KENDALL,
+        function=mann_kendall,
+        summary="Mann-Kendall's test for a monotonic ",
+        meaning=(
+            "`n` values used; `s` = sum over pairs of sgn(v_j - v_i), t_i < t_j; `var_s` its variance under no trend, "
+            "corrected for ties; `z` = (s - sgn s) / sqrt(var_s), 0 when s = 0; `p` two-sided, erfc(|z| / sqrt 2); "
+            "`tau_a` = s / (n (n - 1) / 2); `tau_b` the same with ties taken out of the pairs. "
+            "A constant series has s = 0, var_s = 0, z = 0, p = 1. "
+            "Several values at one t are ties in time: their pairs add nothing to s, and var_s and tau_b allow for them."
+        ),
+        nulls=(
+            "NULL series: NULL. Members that are NULL or have a NULL t, and v that are NULL, NaN or infinite are "
+            "dropped. `tau_b` is NULL when all v (or all t) are equal."
+        ),
+        minimum="3 values; fewer: NULL.",
+        citation=(
+            "Mann, H. B. (1945), Nonparametric tests against trend, Econometrica 13, 245-259. "
+            "Kendall, M. G. (1970), Rank Correlation Methods, 4th ed., Griffin."
+        ),
+        example=(
+            "select unnest(mann_kendall(list({'t': t::integer, 'v': v})))\n"
+            "from (values (2001, 0.21::double), (2002, 0.22), (2003, 0.20), (2004, 0.25), (2005, 0.27)) as x(t, v)"
+        ),
+    ),
+    Kernel(
+        name="theil_sen",
+        arguments={"series": SERIES},
+        returns=THEIL_SEN,
+        function=theil_sen,
+        summary="The Theil-Sen line: the median of all pairwise slopes.",
+        meaning=(
+            "`n` values used; `slope` = median of (v_j - v_i) / (t_j - t_i) over the pairs with t_i < t_j, per unit of "
+            "t, gaps kept; `intercept` = median(v) - slope x median(t), the value at t = 0; `slope_lower`, "
+            "`slope_upper` the 95 % interval by Sen's normal approximation with ties, as scipy.stats.theilslopes. "
+            "Several values at one t: their pairs have no slope and are left out."
+        ),
+        nulls=(
+            "NULL series: NULL. Members that are NULL or have a NULL t, and v that are NULL, NaN or infinite are dropped."
+        ),
+        minimum="2 values at different t; fewer: NULL. Below 10 the interval is a rough one.",
+        citation=(
+            "Sen, P. K. (1968), Estimates of the regression coefficient based on Kendall's tau, "
+            "J. Am. Stat. Assoc. 63, 1379-1389. Theil, H. (1950), Proc. K. Ned. Akad. Wet. 53."
+        ),
+        example=(
+            "select unnest(theil_sen(list({'t': t::integer, 'v': v})))\n"
+            "from (values (2001, 0.21::double), (2002, 0.22), (2003, NULL), (2004, 0.25), (2005, 0.27)) as x(t, v)"
+        ),
+    ),
+)
