@@ -30,6 +30,8 @@ from soilhouse.settings import PROJECT_FILE, project_root
 # Of fct_soil_moisture_daily and everything compared with it: a column there has one unit.
 SOIL_MOISTURE_UNIT = "m3 m-3"
 
+DISCRETISATIONS = ("equal", "quantile", "natural", "geometric", "sd")
+
 GROUPS = ("patterns", "trends", "drivers", "downscaling", "validation")
 
 
@@ -223,12 +225,177 @@ class Trends(_Part):
     alpha: Annotated[float, Field(gt=0, lt=1)]
     min_months_share: Annotated[float, Field(gt=0, le=1)]
     epsilon: dict[str, Annotated[float, Field(ge=0)]]
+    tests: list[Literal["seasonal_kendall", "hamed_rao", "trend_free_prewhitening"]]
 
 
 class Stability(_Part):
     """Over what temporal stability is taken: the whole period, each year of it."""
 
     periods: Annotated[list[Literal["all", "year"]], Field(min_length=1)]
+
+
+class Composite(_Part):
+    """A layer made of the layers of one product that it is divided into, weighted by their thickness: a series of its own."""
+
+    variable: Name
+    product: Name
+    layer: Annotated[str, AfterValidator(checked_layer)]
+    of: Annotated[list[Annotated[str, AfterValidator(checked_layer)]], Field(min_length=2)]
+
+
+class Factor(_Part):
+    """What may explain a target: a column of a product without dates, a series of the study, or a coordinate of the pixel.
+
+    `column` with `product` is a static product's; `variable` with `product` (and `layer`) names a series of the study.
+    `method` and `k` fix its discretisation; without them it is optimised. `exclude`: class codes that are no data, such as water.
+    """
+
+    factor: Name
+    kind: Literal["continuous", "categorical"] = "continuous"
+    product: Name | None = None
+    column: Annotated[str, AfterValidator(_column)] | None = None
+    variable: Name | None = None
+    layer: Annotated[str, AfterValidator(checked_layer)] = "surface"
+    coordinate: Literal["lon", "lat"] | None = None
+    unit: Text | None = None
+    scale: float = 1
+    offset: float = 0
+    valid_min: float | None = None
+    valid_max: float | None = None
+    exclude: Annotated[list[float], Field(min_length=1)] | None = None
+    method: Literal[DISCRETISATIONS] | None = None
+    k: Annotated[int, Field(ge=2, le=50)] | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Factor:
+        sources = [s for s in (self.column, self.variable, self.coordinate) if s is not None]
+        if len(sources) != 1 or (self.coordinate is None) != (self.product is not None):
+            raise ValueError(
+                "comes from one place: `product` and `column` (a product without dates), `product` and `variable`"
+                " (a series of the study), or `coordinate` (lon, lat)"
+            )
+        if (self.method is None) != (self.k is None):
+            raise ValueError("`method` and `k` fix the discretisation together: give both or neither")
+        if self.kind == "categorical" and self.method is not None:
+            raise ValueError("a categorical factor is its own strata: `method` and `k` say nothing about it")
+        if self.column is None:
+            given = [k for k in ("scale", "offset", "valid_min", "valid_max", "exclude") if k in self.model_fields_set]
+            if given:
+                raise ValueError(f"{', '.join(given)} needs `column`: series and coordinates come in physical units")
+        return self
+
+
+class Zone(_Part):
+    """Zones of a static factor: its classes as they are, `breaks` between bands, or `k` bands of equal pixel count (`quantile`)."""
+
+    factor: Name
+    k: Annotated[int, Field(ge=2, le=50)] | None = None
+    breaks: Annotated[list[float], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Zone:
+        if self.k is not None and self.breaks is not None:
+            raise ValueError("give `k` or `breaks`, not both")
+        if self.breaks is not None and sorted(set(self.breaks)) != self.breaks:
+            raise ValueError("breaks rise from one to the next")
+        return self
+
+
+class SeasonRule(_Part):
+    """A season that is not on the calendar: the months in which a series of the study, at the pixel, is above or below a value.
+
+    `growing` where the air is above 5 degC; `frozen` where the soil is below 0 degC.
+    """
+
+    season: Text
+    variable: Name
+    product: Name
+    layer: Annotated[str, AfterValidator(checked_layer)] = "surface"
+    above: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _one_side(self) -> SeasonRule:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("give `above` or `below`, the value that a month's series is on that side of")
+        return self
+
+
+class Sampling(_Part):
+    """Which pixels of a map enter variograms and detectors: all, every one about `spacing_m` apart, or `n` at random."""
+
+    kind: Literal["all", "systematic", "random"]
+    spacing_m: Annotated[float, Field(gt=0)] | None = None
+    n: Annotated[int, Field(ge=10)] | None = None
+    seed: int
+
+    @model_validator(mode="after")
+    def _complete(self) -> Sampling:
+        if (self.kind == "systematic") != (self.spacing_m is not None) or (self.kind == "random") != (
+            self.n is not None
+        ):
+            raise ValueError("`systematic` needs `spacing_m`, `random` needs `n`, `all` neither")
+        return self
+
+
+class Variograms(_Part):
+    """How maps are looked at by distance. Without `cutoff_m` a third of the region's diagonal, without `range_bound_m` no bound."""
+
+    variables: list[Name] | None = None
+    cutoff_m: Annotated[float, Field(gt=0)] | None = None
+    n_bins: Annotated[int, Field(ge=3, le=200)]
+    range_bound_m: Annotated[float, Field(gt=0)] | None = None
+    directions: bool
+    map: bool
+
+
+class Drivers(_Part):
+    """What the geographical detector explains (`targets`: variables), by which factors, over which periods, and how."""
+
+    targets: Annotated[list[Name], Field(min_length=1)]
+    factors: list[Name] | None = None
+    periods: Annotated[list[Literal["all", "year", "season", "month"]], Field(min_length=1)]
+    seasons: Annotated[list[str], Field(min_length=1)]
+    min_months_share: Annotated[float, Field(gt=0, le=1)]
+    min_pixels: Annotated[int, Field(ge=3)]
+    methods: Annotated[list[Literal[DISCRETISATIONS]], Field(min_length=1)]
+    k_min: Annotated[int, Field(ge=2)]
+    k_max: Annotated[int, Field(le=50)]
+    optimise: Literal["largest", "first_small_gain"]
+    min_gain: Annotated[float, Field(gt=0, lt=1)]
+    choose: Literal["period", "once"]
+    permutations: Annotated[int, Field(ge=0, le=9999)]
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    seed: int
+
+    @model_validator(mode="after")
+    def _k_in_order(self) -> Drivers:
+        if self.k_min > self.k_max:
+            raise ValueError(f"k_min {self.k_min} is above k_max {self.k_max}")
+        return self
+
+
+class Correlations(_Part):
+    """Which targets are correlated in time with which series of the study, for which units, on which values."""
+
+    targets: Annotated[list[Name], Field(min_length=1)]
+    factors: list[Name] | None = None
+    unit_kinds: Annotated[list[Literal["pixel", "region", "station"]], Field(min_length=1)]
+    time_steps: Annotated[list[Literal["month", "year"]], Field(min_length=1)]
+    seasons: Annotated[list[str], Field(min_length=1)]
+    forms: Annotated[list[Literal["raw", "anomaly"]], Field(min_length=1)]
+    min_valid: Annotated[int, Field(ge=3)]
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+
+
+class Ssmi(_Part):
+    """The standardised soil moisture index: its reference (first and last month's next; without it the study's period), its scales."""
+
+    reference: Period | None = None
+    scales: Annotated[list[Annotated[int, Field(ge=1, le=24)]], Field(min_length=1)]
+    kinds: Annotated[list[Literal["pixel_month", "layer_pooled"]], Field(min_length=1)]
+    min_years: Annotated[int, Field(ge=2)]
+    depth_periods: Annotated[list[Literal["all", "year"]], Field(min_length=1)]
 
 
 class RankStability(_Part):
@@ -242,6 +409,7 @@ class Study(_Part):
 
     name: Name
     title: Text
+    paper: Name | None
     simulated: bool
     groups: list[Literal[GROUPS]]
     period: Period
@@ -249,12 +417,21 @@ class Study(_Part):
     region: Region
     grids: list[UserGrid]
     series: Annotated[list[Series], Field(min_length=1)]
+    composites: list[Composite]
+    factors: list[Factor]
+    zones: list[Zone]
+    season_rules: list[SeasonRule]
     stations: list[Name]
+    sampling: Sampling
     exclude_frozen: bool
     coverage: Coverage
     trends: Trends
     stability: Stability
     rank_stability: RankStability
+    variograms: Variograms
+    drivers: Drivers
+    correlations: Correlations
+    ssmi: Ssmi
 
     _notes: list[str] = []
 
@@ -395,14 +572,16 @@ def _across(study: Mapping[str, Any]) -> Iterator[Problem]:
             "study.time_zone", f"{zone!r} is not a time zone. {suggestion(zone, zoneinfo.available_timezones())}"
         )
 
-    trends = study.get("trends")
-    trends = trends if isinstance(trends, dict) else {}
-    for i, season in enumerate(_list(trends.get("seasons"))):
-        if isinstance(season, str) and season not in seasons():
-            yield Problem(
-                f"study.trends.seasons[{i}]",
-                f"{season!r} is not a season of seeds/season_calendars.csv. {suggestion(season, seasons())}",
-            )
+    rules = [r for r in _list(study.get("season_rules")) if isinstance(r, dict)]
+    known_seasons = [*seasons(), *(r["season"] for r in rules if isinstance(r.get("season"), str))]
+    for key, possible in (("trends", known_seasons), ("drivers", seasons()), ("correlations", seasons())):
+        part = study.get(key)
+        for i, season in enumerate(_list(part.get("seasons") if isinstance(part, dict) else None)):
+            if isinstance(season, str) and season not in possible:
+                yield Problem(
+                    f"study.{key}.seasons[{i}]",
+                    f"{season!r} is not a season of seeds/season_calendars.csv. {suggestion(season, possible)}",
+                )
 
     series = [s for s in _list(study.get("series")) if isinstance(s, dict)]
     analysed = {s["variable"] for s in series if isinstance(s.get("variable"), str)}
@@ -416,7 +595,8 @@ def _across(study: Mapping[str, Any]) -> Iterator[Problem]:
                 f"{unit!r}: soil moisture is kept in {SOIL_MOISTURE_UNIT}, and this is the unit after `scale`,"
                 f" which turns percent of volume into {SOIL_MOISTURE_UNIT} with 0.01",
             )
-    epsilon = trends.get("epsilon")
+    trends = study.get("trends")
+    epsilon = trends.get("epsilon") if isinstance(trends, dict) else None
     for variable in epsilon if isinstance(epsilon, dict) else ():
         if variable not in analysed:
             yield Problem(
@@ -424,12 +604,62 @@ def _across(study: Mapping[str, Any]) -> Iterator[Problem]:
                 f"is not a variable of the study's series. {suggestion(variable, analysed)}",
             )
 
+    yield from _references(study, series)
     yield from _twice(
         "study.series", [(s.get("variable"), s.get("product"), s.get("layer", "surface")) for s in series]
     )
     yield from _twice("study.grids", [g.get("name") for g in _list(study.get("grids")) if isinstance(g, dict)])
     for key in ("groups", "stations"):
         yield from _twice(f"study.{key}", _list(study.get(key)))
+    for key, name in (("factors", "factor"), ("zones", "factor"), ("season_rules", "season")):
+        yield from _twice(f"study.{key}", [e.get(name) for e in _list(study.get(key)) if isinstance(e, dict)])
+
+
+def _references(study: Mapping[str, Any], series: list[dict]) -> Iterator[Problem]:
+    """Names that one part of the study takes from another: series, their variables, factors."""
+    held = {(s.get("variable"), s.get("product"), s.get("layer", "surface")) for s in series}
+    composites = [c for c in _list(study.get("composites")) if isinstance(c, dict)]
+    for i, entry in enumerate(composites):
+        for j, layer in enumerate(_list(entry.get("of"))):
+            if (entry.get("variable"), entry.get("product"), layer) not in held:
+                yield Problem(
+                    f"study.composites[{i}].of[{j}]",
+                    f"{layer!r} of {entry.get('variable')} in {entry.get('product')} is not one of the study's series: add it to `series`",
+                )
+    held |= {(c.get("variable"), c.get("product"), c.get("layer")) for c in composites}
+    for key in ("factors", "season_rules"):
+        for i, entry in enumerate(_list(study.get(key))):
+            if not isinstance(entry, dict) or entry.get("variable") is None:
+                continue
+            wanted = (entry.get("variable"), entry.get("product"), entry.get("layer", "surface"))
+            if wanted not in held:
+                named = " ".join(str(part) for part in wanted)
+                yield Problem(f"study.{key}[{i}]", f"{named} is not one of the study's series: add it to `series`")
+
+    variables = {v for v, _, _ in held if isinstance(v, str)}
+    factors = {
+        f["factor"]: f for f in _list(study.get("factors")) if isinstance(f, dict) and isinstance(f.get("factor"), str)
+    }
+    for key, names, possible in (
+        ("variograms", "variables", variables),
+        ("drivers", "factors", factors),
+        ("correlations", "factors", factors),
+    ):
+        part = study.get(key)
+        for i, name in enumerate(_list(part.get(names) if isinstance(part, dict) else None)):
+            if isinstance(name, str) and name not in possible:
+                what = "a variable of the study's series" if names == "variables" else "a factor of the study"
+                yield Problem(f"study.{key}.{names}[{i}]", f"{name!r} is not {what}. {suggestion(name, possible)}")
+    for i, entry in enumerate(_list(study.get("zones"))):
+        name = entry.get("factor") if isinstance(entry, dict) else None
+        if not isinstance(name, str):
+            continue
+        if name not in factors:
+            yield Problem(
+                f"study.zones[{i}].factor", f"{name!r} is not a factor of the study. {suggestion(name, factors)}"
+            )
+        elif factors[name].get("variable") is not None:
+            yield Problem(f"study.zones[{i}].factor", f"{name} changes in time: zones are of a factor without dates")
 
 
 def _twice(path: str, entries: list[Any]) -> Iterator[Problem]:

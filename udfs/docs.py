@@ -14,7 +14,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "kernels.md"
 
 HEAD = f"""# Kernels
 
-Written by `python -m udfs.docs` from `udfs/registry.py`; do not edit.
+Written by `python -m udfs.docs` from the descriptions beside the kernels in `udfs/`; do not edit.
 
 Statistics that SQL lacks, the same functions on DuckDB and on Spark. `soilhouse build` registers them; for a session of your own:
 
