@@ -1,13 +1,13 @@
--- The stations' days, cut to the study's period.
+-- The stations' days of soil moisture.
 {{ config(materialized='view') }}
-{% set period = var('study').period %}
 select
     product,
     station_id,
     layer,
     obs_date,
-    soil_moisture_m3m3,
+    value as soil_moisture_m3m3,
+    n_values,
+    n_sensors,
     quality
-from {{ ref('stg_stations') }}
-where obs_date >= cast('{{ period.start }}' as date)
-    and obs_date < cast('{{ period.end }}' as date)
+from {{ ref('int_station_variable_daily') }}
+where variable = 'soil_moisture'

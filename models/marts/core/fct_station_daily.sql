@@ -5,5 +5,7 @@ select
     layer,
     obs_date,
     soil_moisture_m3m3,
+    n_values,
+    n_sensors,
     quality
 from {{ ref('int_station_daily') }}
