@@ -3,6 +3,7 @@
 soil_moisture_1km/      a GeoTIFF a day, int16 x 10,000, EASE-Grid 2.0 at 1 km
 soil_moisture_36km/     SMAP L2 half orbits, HDF5, three in eight days
 soil_moisture_field/    a GeoTIFF a month: the planted spatial field alone, int16 x 100,000
+soil_moisture_layers/   a GeoTIFF a month, five bands: soil moisture at five depths, int16 x 10,000
 ndvi/                   a GeoTIFF every 16 days, int16 x 10,000
 land_surface_temperature/  a GeoTIFF a day, bands day and night, uint16 x 0.02 K, 0 under clouds
 precipitation/          a CHIRPS GeoTIFF a day, float32 mm, 0.05 degree
@@ -41,6 +42,7 @@ from loaders.simulate.geometry import (
     rain_window,
     region_ring,
 )
+from loaders.simulate.layers import LAYERS, layered_moisture
 from loaders.simulate.observed import LAYER_CM, Station, radiometer, stations
 from loaders.simulate.smap_granule import write_granules
 from loaders.simulate.truth import NOTICE, Truth, answers
@@ -72,7 +74,7 @@ def simulate(
     # While it is being written the folder carries the notice alone: an interrupted simulation is still one, and can be repeated.
     (folder / "SIMULATED.txt").write_text(NOTICE + "\n", encoding="utf-8")
 
-    n_steps = 10  # the truth, eight kinds of files, the answers
+    n_steps = 11  # the truth, nine kinds of files, the answers
     report = progress or (lambda what, done, total: None)
     report("simulating the truth", 0, n_steps)
     world = build_world(seed, start, stop)
@@ -81,6 +83,7 @@ def simulate(
         ("soil moisture, 1 km", lambda: _write_soil_moisture(folder / "soil_moisture_1km", world)),
         ("soil moisture, 36 km", lambda: write_granules(folder / "soil_moisture_36km", world, overpasses)),
         ("spatial field", lambda: _write_field(folder / "soil_moisture_field", world)),
+        ("soil moisture at five depths", lambda: _write_layers(folder / "soil_moisture_layers", world)),
         ("NDVI", lambda: _write_ndvi(folder / "ndvi", world)),
         ("land surface temperature", lambda: _write_lst(folder / "land_surface_temperature", world)),
         ("precipitation", lambda: _write_precipitation(folder / "precipitation", world)),
@@ -99,8 +102,18 @@ def simulate(
 
 
 _OURS = {
-    *("soil_moisture_1km", "soil_moisture_36km", "soil_moisture_field", "ndvi", "land_surface_temperature"),
-    *("precipitation", "elevation", "land_cover", "soil_texture", "stations", "regions", "mappings"),
+    *("soil_moisture_1km", "soil_moisture_36km", "soil_moisture_field", "soil_moisture_layers"),
+    *(
+        "ndvi",
+        "land_surface_temperature",
+        "precipitation",
+        "elevation",
+        "land_cover",
+        "soil_texture",
+        "stations",
+        "regions",
+        "mappings",
+    ),
     *(TRUTH_FILE, "SIMULATED.txt"),
 }
 
@@ -186,6 +199,14 @@ def _write_field(folder: Path, world: World) -> None:
     raster = _fine_raster("int16", MISSING_INT16, ("soil_moisture_field", "1e-5 m3 m-3"))
     names = (folder / f"soil_moisture_field_{month}.tif" for month in world.months)
     _write_all(raster, zip(names, packed[:, None], strict=True))
+
+
+def _write_layers(folder: Path, world: World) -> None:
+    folder.mkdir()
+    packed = _packed(layered_moisture(world), 10_000, MISSING_INT16, "int16")
+    raster = _fine_raster("int16", MISSING_INT16, *((f"soil_moisture {layer}", "1e-4 m3 m-3") for layer in LAYERS))
+    names = (folder / f"soil_moisture_layers_{month}.tif" for month in world.months)
+    _write_all(raster, zip(names, packed, strict=True))
 
 
 def _write_ndvi(folder: Path, world: World) -> None:

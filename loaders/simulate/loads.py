@@ -61,6 +61,7 @@ def loads(folder: Path | str) -> list[Load]:
         raster("soil_moisture_1km"),
         Load("spl2smp", (folder / "soil_moisture_36km",)),
         raster("soil_moisture_field"),
+        raster("soil_moisture_layers"),
         raster("ndvi"),
         raster("land_surface_temperature"),
         Load("chirps_daily", (folder / "precipitation",)),

@@ -30,6 +30,7 @@ from loaders.simulate.geometry import (
     region_mask,
     to_lonlat,
 )
+from loaders.simulate.layers import LAYERS, N_YEARS, OFFSET_SIGNS, PROFILE, layered_moisture, planted_signs
 from loaders.simulate.observed import Overpasses, Station
 
 NOTICE = "SIMULATED by Soilhouse: no measurement, no satellite, no real place. For demonstrations and tests only."
@@ -60,6 +61,10 @@ class Truth:
     rain_response       planted gain_per_mm, memory_per_day
     thermal_inertia     land cover -> LST_day - LST_night = intercept_k - slope_k x soil moisture, noise_sd_k
     coarse              noise_sd of recommended values; n_overpasses, n_recommended, n_not_recommended, n_failed
+    depth               layers of the files; profile: the layers as the study looks at them; planted_pattern by reach and year, from the
+                        surface down; for the basin and each reach expected_mean_ssmi (a number a layer of the profile) and
+                        expected_pattern, against a pixel's own calendar months by year, and against all pixels and months
+                        of the basin over the whole record (`all`). Without three whole calendar years: only what is planted
     stations            station_id, reach, cell; noise_sd, without the rows whose quality is not G
     """
 
@@ -78,6 +83,7 @@ class Truth:
     rain_response: dict[str, float]
     thermal_inertia: dict[str, Any]
     coarse: dict[str, Any]
+    depth: dict[str, Any]
     stations: dict[str, Any]
 
     def write(self, path: Path) -> None:
@@ -119,6 +125,7 @@ def answers(world: World, overpasses: Overpasses, stations: list[Station]) -> Tr
             "land_cover": {LAND_COVER_NAMES[c]: asdict(inertia) for c, inertia in planted.thermal_inertia.items()},
         },
         coarse=_coarse(world, overpasses),
+        depth=_depth(world),
         stations={
             "noise_sd": planted.station_noise_sd,
             "stations": [
@@ -249,3 +256,44 @@ def _coarse(world: World, overpasses: Overpasses) -> dict[str, Any]:
         "n_not_recommended": int((not_recommended & ~failed).sum()),
         "n_failed": int(failed.sum()),
     }
+
+
+_STATES = {"-": "deficit", "+": "surplus"}
+
+
+def _pattern(signs: str) -> str:
+    """Neighbouring layers of one sign merged: `--+` is deficit>surplus."""
+    return ">".join(_STATES[sign] for i, sign in enumerate(signs) if i == 0 or sign != signs[i - 1])
+
+
+def _depth(world: World) -> dict[str, Any]:
+    years = sorted(set((world.months.astype("datetime64[Y]").astype(int) + 1970).tolist()))
+    found: dict[str, Any] = {
+        "layers": list(LAYERS),
+        "profile": list(PROFILE),
+        "planted_pattern": {r: {str(y): _pattern(planted_signs(r, y)) for y in years} for r in REACHES},
+        "planted_offset_pattern": {r: _pattern(OFFSET_SIGNS[r]) for r in REACHES},
+        "expected_mean_ssmi": None,
+        "expected_pattern": None,
+    }
+    if len(years) < N_YEARS or len(world.months) != 12 * len(years):
+        return found
+    layers = layered_moisture(world)
+    profile = np.stack([layers[:, list(members)].mean(axis=1) for members in PROFILE.values()], axis=1)
+    by_year = profile.reshape(len(years), 12, *profile.shape[1:])
+    own = ((by_year - by_year.mean(axis=0)) / by_year.std(axis=0, ddof=1)).mean(axis=1)
+    inside = profile[:, :, _land(world, BASIN)]
+    mean, sd = inside.mean(axis=(0, 2)), np.array([layer.std(ddof=1) for layer in np.moveaxis(inside, 1, 0)])
+    pooled = ((profile - mean[:, None, None]) / sd[:, None, None]).mean(axis=0)
+    means: dict[str, dict[str, list[float]]] = {}
+    for region in (BASIN, *REACHES):
+        land = _land(world, region)
+        means[region] = {str(year): own[i][:, land].mean(axis=1).tolist() for i, year in enumerate(years)}
+        if region != BASIN:  # against itself its mean is 0 by construction
+            means[region]["all"] = pooled[:, land].mean(axis=1).tolist()
+    found["expected_mean_ssmi"] = means
+    found["expected_pattern"] = {
+        region: {period: _pattern("".join("-+"[x > 0] for x in values)) for period, values in periods.items()}
+        for region, periods in means.items()
+    }
+    return found

@@ -126,7 +126,7 @@ def test_the_same_seed_gives_the_same_bytes(short, tmp_path):
     first = digests(short.folder)
     simulate(tmp_path / "again", **SHORT)
     assert digests(tmp_path / "again") == first
-    daily, composites, months, overpasses, static, stations, regions, mappings = 3 * 61, 4, 2, 10, 3, 2, 1, 7
+    daily, composites, months, overpasses, static, stations, regions, mappings = 3 * 61, 4, 2 * 2, 10, 3, 2, 1, 8
     expected = daily + composites + months + overpasses + static + stations + regions + mappings
     assert len(first) == expected + len(("truth.json", "SIMULATED.txt"))
 
@@ -146,7 +146,7 @@ def test_a_folder_is_simulated_anew_but_nothing_of_others_is_removed(tmp_path):
     (tmp_path / "truth.json").unlink()  # as an interrupted simulation leaves it
     simulate(tmp_path, **window)
     assert not (tmp_path / "ndvi" / "left_over.tif").exists()
-    assert progress == sorted(progress) and progress[-1] == (10, 10)
+    assert progress == sorted(progress) and progress[-1] == (11, 11)
     (tmp_path / "mine.csv").write_text("years of work")
     with pytest.raises(FileExistsError, match=r"mine\.csv"):
         simulate(tmp_path, **window)
@@ -184,7 +184,7 @@ def test_the_demo_basin_is_light(basin):
     assert sum(sizes) < 60e6
     n = {d.name: len(list(d.iterdir())) for d in basin.folder.iterdir() if d.is_dir()}
     assert n["soil_moisture_1km"] == n["precipitation"] == 1096
-    assert n["soil_moisture_field"] == 36 and n["ndvi"] == 69
+    assert n["soil_moisture_field"] == n["soil_moisture_layers"] == 36 and n["ndvi"] == 69
 
 
 def test_no_reader_of_the_warehouse_is_used(tmp_path):
@@ -200,7 +200,10 @@ def test_no_reader_of_the_warehouse_is_used(tmp_path):
 
 def test_the_fine_files_lie_on_the_1km_grid_and_nest_in_two_by_two_coarse_cells(short):
     cell = 36032.220840584 / 36
-    for name in ("soil_moisture_1km", "soil_moisture_field", "ndvi", "land_surface_temperature", "elevation"):
+    for name in (
+        *("soil_moisture_1km", "soil_moisture_field", "soil_moisture_layers", "ndvi"),
+        *("land_surface_temperature", "elevation"),
+    ):
         with rasterio.open(next((short.folder / name).glob("*.tif"))) as file:
             assert file.crs.to_epsg() == 6933 and file.shape == (72, 72)
             column = (file.transform.c + 17367530.4451615) / cell
@@ -332,6 +335,51 @@ def test_the_planted_field_is_part_of_soil_moisture(basin):
     field = fields[:, inside] - fields[:, inside].mean(axis=0)
     for month in range(36):
         assert np.corrcoef(moisture[month], field[month])[0, 1] > 0.8
+
+
+def profile_of(basin: Files) -> np.ndarray:
+    """(years, months, layers, rows, columns): 0-10, 10-30 (the mean of two), 30-40, 40-50 cm, from the files."""
+    packed = basin.maps("soil_moisture_layers")
+    layers = np.where(packed == -9999, np.nan, packed / 10_000)
+    profile = np.stack([layers[:, 0], (layers[:, 1] + layers[:, 2]) / 2, layers[:, 3], layers[:, 4]], axis=1)
+    return profile.reshape(3, 12, *profile.shape[1:])
+
+
+def as_pattern(means: np.ndarray) -> str:
+    return ">".join(sign for sign, _ in itertools.groupby("deficit" if x < 0 else "surplus" for x in means))
+
+
+def test_depth_patterns_by_year(basin):
+    """Each pixel against its own calendar months."""
+    months = profile_of(basin)
+    index = ((months - months.mean(axis=0)) / months.std(axis=0, ddof=1)).mean(axis=1)
+    depth = basin.truth.depth
+    for region, mask in basin.regions.items():
+        for i, year in enumerate(("2018", "2019", "2020")):
+            means = index[i][:, mask].mean(axis=1)
+            assert means == pytest.approx(depth["expected_mean_ssmi"][region][year], abs=0.003)
+            assert as_pattern(means) == depth["expected_pattern"][region][year]
+            if region in REACHES:
+                assert as_pattern(means) == depth["planted_pattern"][region][year]
+                assert np.abs(means).min() > 0.5
+    assert depth["planted_pattern"]["upper"]["2019"] == "deficit>surplus>deficit"
+
+
+def test_depth_patterns_of_the_whole_record(basin):
+    """Each layer against all pixels and months of the basin."""
+    months = profile_of(basin)
+    inside = months[..., basin.regions["basin"]]
+    depth = basin.truth.depth
+    for reach in REACHES:
+        values = months[..., basin.regions[reach]]
+        means = (values.mean(axis=(0, 1, 3)) - inside.mean(axis=(0, 1, 3))) / inside.std(axis=(0, 1, 3))
+        assert means == pytest.approx(depth["expected_mean_ssmi"][reach]["all"], abs=0.003)
+        assert as_pattern(means) == depth["expected_pattern"][reach]["all"] == depth["planted_offset_pattern"][reach]
+
+
+def test_two_months_have_no_expected_depth_pattern(short):
+    assert short.truth.depth["expected_pattern"] is None
+    assert short.truth.depth["planted_pattern"]["upper"] == {"2019": "deficit>surplus>deficit"}
 
 
 def test_drivers_have_their_shares_of_the_variance(basin):
@@ -604,7 +652,7 @@ def test_loads_name_what_is_there(short):
 
 def test_mappings_say_what_the_files_hold(short):
     rasters = [load for load in loads(short.folder) if load.product == "raster"]
-    assert len(rasters) == 7
+    assert len(rasters) == 8
     for load in rasters:
         mapping = yaml.safe_load(load.mapping.read_text())
         with rasterio.open(next(load.paths[0].glob("*.tif"))) as file:
