@@ -6,7 +6,7 @@ All of it follows from raw/ (stations: from the station files) and is brought up
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -264,15 +264,30 @@ def known_station_files(lake: Lake, product: Product) -> dict[str, dict]:
         raise LakeError(f"{path} is damaged ({said(error)}): remove it and load the station files again") from error
 
 
-def add_stations(lake: Lake, product: Product, granule: Granule, stations: pa.Table | None) -> int:
-    """Put a file's stations into stations/<product>.parquet; a station that is there already is described anew.
+def add_stations(lake: Lake, product: Product, described: Sequence[tuple[Granule, pa.Table | None]]) -> None:
+    """Put the stations of files into stations/<product>.parquet, in the order given.
 
-    Returns the number of stations the file has.
+    A station that is there already is described anew; what the new file does not say of it stays.
     """
     path = lake.stations_path(product.name)
     files = known_station_files(lake, product)
-    files = {name: f for name, f in files.items() if f["key"] != granule.key}
-    files[granule.name] = {"key": granule.key, "version": granule.version, "sha256": granule.sha256}
+    replaced = {granule.key for granule, _ in described}
+    files = {name: f for name, f in files.items() if f["key"] not in replaced}
+    rows = {}
+    if path.exists():
+        rows = {r["station_id"]: r for r in pq.read_table(path, schema=STATION_SCHEMA).to_pylist()}
+    for granule, stations in described:
+        files[granule.name] = {"key": granule.key, "version": granule.version, "sha256": granule.sha256}
+        for row in _station_rows(product, stations).to_pylist():
+            before = rows.get(row["station_id"], {})
+            rows[row["station_id"]] = {k: before.get(k) if value is None else value for k, value in row.items()}
+    table = pa.Table.from_pylist([rows[k] for k in sorted(rows)], schema=STATION_SCHEMA)
+    plain = {"format": 1, "product": product.name, "granules": files}
+    write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps(plain, sort_keys=True)}), path)
+
+
+def _station_rows(product: Product, stations: pa.Table | None) -> pa.Table:
+    """A reader's stations as `STATION_SCHEMA`."""
     new = STATION_SCHEMA.empty_table()
     if stations is not None and stations.num_rows:
         columns = [
@@ -286,11 +301,4 @@ def add_stations(lake: Lake, product: Product, granule: Granule, stations: pa.Ta
             for f in STATION_SCHEMA
         ]
         new = pa.Table.from_arrays(columns, schema=STATION_SCHEMA)
-    rows = {}
-    if path.exists():
-        rows = {r["station_id"]: r for r in pq.read_table(path, schema=STATION_SCHEMA).to_pylist()}
-    rows |= {r["station_id"]: r for r in new.to_pylist()}
-    table = pa.Table.from_pylist([rows[k] for k in sorted(rows)], schema=STATION_SCHEMA)
-    plain = {"format": 1, "product": product.name, "granules": files}
-    write_table(table.replace_schema_metadata({METADATA_KEY: json.dumps(plain, sort_keys=True)}), path)
-    return new.num_rows
+    return new

@@ -113,4 +113,4 @@ class Reader(Protocol):
         """
 
     def read_sparse(self, granule: Granule, product: Product) -> pa.Table:
-        """All rows of the granule: pixel_id or station_id [layer_top_cm, layer_bottom_cm], obs_date [obs_time], variables."""
+        """All rows of the granule: pixel_id or station_id, sensor, layer_top_cm, layer_bottom_cm; obs_date [obs_time]; variables."""

@@ -239,9 +239,9 @@ class Grid:
         offset = np.maximum(np.abs(across - col - 0.5), np.abs(down - row - 0.5))
         if tolerance is not None and (off := offset > tolerance).any():
             i = int(np.argmax(off))
-            fitting = [
-                g.grid_id for g in GRIDS.values() if g.grid_id != self.grid_id and g._holds_centres(lon, lat, tolerance)
-            ]
+            others = [g for g in GRIDS.values() if g.grid_id != self.grid_id and g._holds_centres(lon, lat, tolerance)]
+            widest = max((g.cell_width for g in others), default=0)  # round coordinates lie on every very fine grid
+            fitting = [g.grid_id for g in others if g.cell_width == widest]
             raise BadFile(
                 f"{_count(off)} not on grid {self.grid_id}: the first, lon {lon.flat[i]:.5f}, lat {lat.flat[i]:.5f}, "
                 f"is {offset.flat[i]:.2f} of a cell from the nearest centre{_advice(fitting)}"
@@ -489,6 +489,11 @@ GRIDS: dict[str, Grid] = {
         _sinusoidal("modis_sin_1km", 1200),
         _sinusoidal("modis_sin_500m", 2400),
         _sinusoidal("modis_sin_250m", 4800),
+        _sinusoidal("modis_sin_6km", 200),
+        Grid("latlon_30s", LONLAT_CRS, -180, 90, 1 / 120, 1 / 120, 21600, 43200),
+        # SRTM: values stand at multiples of 3 or 1 arc seconds, and a column at 180 degrees is one at -180
+        Grid("srtm_3s", LONLAT_CRS, -180 - 1 / 2400, 90 + 1 / 2400, 1 / 1200, 1 / 1200, 216_001, 432_000),
+        Grid("srtm_1s", LONLAT_CRS, -180 - 1 / 7200, 90 + 1 / 7200, 1 / 3600, 1 / 3600, 648_001, 1_296_000),
     )
 }
 

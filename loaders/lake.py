@@ -65,6 +65,14 @@ PIXEL_REGION_SCHEMA = pa.schema(
         ("fraction", pa.float64()),
     ]
 )
+WEIGHT_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("source_grid_id", "target_grid_id", "method")),
+        ("source_pixel_id", pa.int64()),
+        ("target_pixel_id", pa.int64()),
+        ("weight", pa.float64()),
+    ]
+)
 STATION_SCHEMA = pa.schema(
     [
         ("product", pa.string()),
@@ -109,6 +117,7 @@ READ_FOLDERS: dict[str, pa.Schema] = {
     "grids/pixels": PIXEL_SCHEMA,
     "regions/region": REGION_SCHEMA,
     "regions/pixel_region": PIXEL_REGION_SCHEMA,
+    "weights": WEIGHT_SCHEMA,
     "stations": STATION_SCHEMA,
     "catalog/products": PRODUCT_SCHEMA,
     "catalog/variables": VARIABLE_SCHEMA,
@@ -187,6 +196,9 @@ class Lake:
     def pixel_region_path(self, region_set: str, grid_id: str) -> Path:
         return self.root / "regions" / "pixel_region" / f"{region_set}__{grid_id}.parquet"
 
+    def weights_path(self, source: str, target: str, method: str = "nearest") -> Path:
+        return self.root / "weights" / f"{source}__{target}__{method}.parquet"
+
     def stations_path(self, product: str) -> Path:
         return self.root / "stations" / f"{product}.parquet"
 
@@ -219,7 +231,7 @@ class Lake:
 
     @contextmanager
     def lock_shared(self, what: str) -> Iterator[None]:
-        """Wait for the right to rewrite what several products share: `grids`, `regions`."""
+        """Wait for the right to rewrite what several products share: `grids`, `regions`, `weights`."""
         with _locked(self.root / what / ".lock", f"{self.root / what} is being written", wait=True):
             yield
 

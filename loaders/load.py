@@ -578,6 +578,7 @@ class _Load:
     def _refresh(self, granules: Sequence[Granule], was_interrupted: bool) -> None:
         """Bring everything that follows from raw/ up to date."""
         from loaders.regions import refresh_membership
+        from loaders.weights import refresh_weights
 
         name = self.product.name
         if self._has_stations:
@@ -594,11 +595,13 @@ class _Load:
             catalog.write_catalog(self.lake, self.product, self.report.grid_id, self.headers)
             grids = [self.grid.grid_id] if self.grid is not None else []
             refresh_membership(self.lake, grids)
+            refresh_weights(self.lake, grids)
         self.dirty.unlink(missing_ok=True)
 
     def _refresh_stations(self, granules: Sequence[Granule]) -> None:
         known = catalog.known_station_files(self.lake, self.product)
         rows = {f.path: f for f in self.report.files}
+        described: list[tuple[Granule, pa.Table]] = []
         for granule in granules:
             row = rows.get(granule.path)
             if row is None or row.status in ("skipped", "superseded"):
@@ -611,9 +614,12 @@ class _Load:
             except Exception as error:
                 row.status, row.reason = "skipped", f"its stations: {reason_of(error)}"
                 continue
-            n = catalog.add_stations(self.lake, self.product, granule, stations)
+            described.append((granule, stations))
             if self._is_only_stations(granule):
-                row.n_rows = n
+                row.n_rows = stations.num_rows if stations is not None else 0
+        if described:
+            self.before_commit()  # places without measurements are a load too: the next one needs no mapping
+            catalog.add_stations(self.lake, self.product, described)
 
 
 def _built_in_names() -> Iterable[str]:

@@ -156,7 +156,9 @@ def dense_schema(product: Product, grid: Grid) -> pa.Schema:
 def sparse_keys(product: Product, grid: Grid | None) -> list[tuple[str, pa.DataType]]:
     """The columns that say where and when a row is, in the order of sorting."""
     if grid is None:
-        keys = [("station_id", pa.string()), ("layer_top_cm", pa.float64()), ("layer_bottom_cm", pa.float64())]
+        # two sensors of one station may lie at one depth
+        keys = [("station_id", pa.string()), ("sensor", pa.string())]
+        keys += [("layer_top_cm", pa.float64()), ("layer_bottom_cm", pa.float64())]
     else:
         keys = [("pixel_id", grid.pixel_id_type)]
     if product.time_step != "static":

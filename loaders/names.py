@@ -16,7 +16,13 @@ def checked_layer(layer: str) -> str:
     if not LAYER.fullmatch(layer):
         raise ValueError("a layer is a depth interval such as `0-5 cm`, or `surface`")
     if layer != "surface":
-        top, bottom = (float(depth) for depth in layer.removesuffix(" cm").split("-"))
+        top, bottom = layer_limits(layer)
         if top >= bottom:
             raise ValueError("a layer goes from its top down, such as `0-5 cm`")
     return layer
+
+
+def layer_limits(layer: str) -> tuple[float, float]:
+    """Top and bottom, cm, of a depth interval such as `0-5 cm`. Raises ValueError for `surface`, which has none."""
+    top, bottom = layer.removesuffix(" cm").split("-")
+    return float(top), float(bottom)

@@ -9,21 +9,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loaders.granule import BadFile
 from loaders.lake import said
+from loaders.readers._members import list_members
 
 if TYPE_CHECKING:
     from loaders.products import Product
 
 _TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".parquet", ".pq")
 _NETCDF = (".nc", ".nc4", ".cdf", ".netcdf")
-_TIFF = (".tif", ".tiff", ".cog")
+_TIFF = (".tif", ".tiff", ".cog", ".jp2", ".hgt", ".tif.zip", ".hgt.zip")
+_GRIB = (".grib", ".grb", ".grib2", ".grb2")
+_HDF4 = (".hdf", ".hdf.zip")
 ENDINGS: dict[str, tuple[str, ...]] = {
-    "netcdf": _NETCDF,
+    "netcdf": _NETCDF + _GRIB,
+    "subdaily": _NETCDF + _GRIB,
+    "point_netcdf": _NETCDF,
     "geotiff": _TIFF,
-    "raster": _TIFF + _NETCDF,
+    "modis_hdf4": _HDF4,
+    "raster": _TIFF + _NETCDF + _GRIB + _HDF4,
     "smap_hdf5": (".h5", ".hdf5", ".he5"),
     "table": _TABLES,
     "station_table": _TABLES,
+    "ismn": (".stm",),
     "vector": (".geojson", ".json", ".gpkg", ".shp"),
 }
 
@@ -34,6 +42,10 @@ class FoundFiles:
 
     files: list[Path] = field(default_factory=list)
     problems: list[tuple[Path, str]] = field(default_factory=list)
+
+
+# Products that come as archives of many files: each file inside is a granule, and a path through its archive.
+ARCHIVED = ("ismn",)
 
 
 def can_mean(product: Product, name: str) -> bool:
@@ -47,22 +59,29 @@ def can_mean(product: Product, name: str) -> bool:
 def expand_paths(product: Product, paths: Iterable[Path | str]) -> FoundFiles:
     """Files and the files below folders, hidden ones (a name beginning with `.`) left out, each once.
 
-    A file that is named is always tried; in a folder only what `can_mean` the product.
+    A file that is named is always tried; in a folder only what `can_mean` the product. Where the product comes as archives of many
+    files, an archive is a folder.
     """
     found = FoundFiles()
     seen: set[Path] = set()
 
     def add(path: Path) -> None:
         real = path.resolve()
-        if real not in seen:
-            seen.add(real)
+        if real in seen:
+            return
+        seen.add(real)
+        if product.format in ARCHIVED and path.suffix.lower() == ".zip":
+            inside = _inside(product, path, found)
+            seen.update(inside)
+            found.files += inside
+        else:
             found.files.append(path)
 
     for path in map(Path, paths):
         try:
             if path.is_dir():
                 below = list(_below(path, found))
-                chosen = [f for f in below if can_mean(product, f.name)]
+                chosen = [f for f in below if can_mean(product, f.name) or _is_archive_of(product, f.name)]
                 for file in chosen:
                     add(file)
                 if not chosen and not any(p == path for p, _ in found.problems):
@@ -77,6 +96,22 @@ def expand_paths(product: Product, paths: Iterable[Path | str]) -> FoundFiles:
             found.problems.append((path, f"cannot be read: {said(error)}"))
     found.files.sort(key=lambda f: (f.name, str(f)))
     return found
+
+
+def _is_archive_of(product: Product, name: str) -> bool:
+    return product.format in ARCHIVED and name.lower().endswith(".zip")
+
+
+def _inside(product: Product, archive: Path, found: FoundFiles) -> list[Path]:
+    try:
+        members = list_members(archive)
+    except BadFile as bad:
+        found.problems.append((archive, bad.reason))
+        return []
+    chosen = [m for m in members if can_mean(product, m.name)]
+    if not chosen:
+        found.problems.append((archive, f"none of its {len(members):,} files has the name of a {product.name} file"))
+    return chosen
 
 
 def _below(folder: Path, found: FoundFiles) -> Iterable[Path]:

@@ -14,21 +14,36 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args
+from zoneinfo import available_timezones
 
 import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from loaders.granule import BadFile
-from loaders.names import COLUMN, NAME, checked_layer
+from loaders.names import COLUMN, LAYER, NAME, checked_layer, layer_limits
 from loaders.nearest import suggestion
 from loaders.readers._dates import date_from_groups, find_date, first_of_month
-from loaders.readers._files import RESERVED
+from loaders.readers._files import RESERVED, is_srtm_tile
+from loaders.readers._stations import MEASURED, NUMBERS
+from loaders.readers._zip import list_zip
 
 BUILT_IN = Path(__file__).parent / "products"
 DEFINITIONS = Path("catalog") / "definitions"
 
-Format = Literal["netcdf", "geotiff", "smap_hdf5", "table", "station_table", "raster", "vector"]
+Format = Literal[
+    "netcdf",
+    "subdaily",
+    "point_netcdf",
+    "geotiff",
+    "smap_hdf5",
+    "modis_hdf4",
+    "table",
+    "station_table",
+    "ismn",
+    "raster",
+    "vector",
+]
 Kind = Literal["gridded", "table", "stations", "regions"]
 TimeStep = Literal["instant", "day", "month", "static", "from_file"]
 Number = Literal[
@@ -53,6 +68,10 @@ class Variable(_Strict):
     dataset      where it lies in the file when that is not `name`: a NetCDF variable, an HDF5 path, a table column
     band         its band in a GeoTIFF, from 1
     optional     a file may lack it
+    path_pattern a regular expression on a file's folder and name (`folder/name`): only such files hold it. For products
+                 whose files call several things by one name, such as a layer a file
+    level        NetCDF with one dimension beside place and time (soil layers): which of it, from 1
+    exceeds      some value of every file is above this, in the declared unit; a file where none is was rescaled by somebody
     """
 
     name: str
@@ -63,6 +82,16 @@ class Variable(_Strict):
     dataset: str | None = None
     band: int | None = Field(default=None, ge=1)
     optional: bool = False
+    path_pattern: str | None = None
+    level: int | None = Field(default=None, ge=1)
+    exceeds: float | None = None
+
+    @field_validator("path_pattern")
+    @classmethod
+    def _path_pattern_compiles(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            _compile(pattern)
+        return pattern
 
     @field_validator("name")
     @classmethod
@@ -119,6 +148,45 @@ class Delivered(_Strict):
             raise ValueError(f"{layer!r}: {error}") from None
 
 
+def _measurement(name: str) -> str:
+    if name not in MEASURED:
+        raise ValueError(f"unknown measurement {name!r}. {suggestion(name, MEASURED)}")
+    return name
+
+
+class Across(_Strict):
+    """A column of a station table that is one measurement at one depth: `name` what it is, `layer` as `0-5 cm` or `5-5 cm`."""
+
+    name: str
+    column: str
+    layer: str = "surface"
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_known(cls, name: str) -> str:
+        return _measurement(name)
+
+    @field_validator("layer")
+    @classmethod
+    def _layer_may_be_one_depth(cls, layer: str) -> str:
+        if layer != "surface" and (LAYER.fullmatch(layer) is None or layer_limits(layer)[0] > layer_limits(layer)[1]):
+            raise ValueError(
+                f"{layer!r}: a layer is a depth interval such as `0-5 cm`, one depth `5-5 cm`, or `surface`"
+            )
+        return layer
+
+    @model_validator(mode="after")
+    def _soil_has_a_depth(self) -> Across:
+        if self.layer == "surface" and MEASURED[self.name].in_soil:
+            raise ValueError(f"{self.name} needs the depth of {self.column!r}: layer, such as `0-5 cm` or `5-5 cm`")
+        return self
+
+    @property
+    def limits(self) -> tuple[float | None, float | None]:
+        """Top and bottom, cm; (None, None) for what has no depth."""
+        return layer_limits(self.layer) if self.layer != "surface" else (None, None)
+
+
 class Options(_Strict):
     """What a reader needs to know beyond the variables; each format uses its own few.
 
@@ -127,8 +195,19 @@ class Options(_Strict):
     start         geotiff with `dates: bands` and no dates in the band descriptions: the date of band 1
     crs           netcdf, geotiff: the CRS of files that carry none
     time          netcdf: the time coordinate, when it is not called time or valid_time
-    group         smap_hdf5: the HDF5 group
+    whole_grid    netcdf, subdaily: arrays without coordinates are the whole of the product's grid, north up (or the part of it
+                  that an EASE-Grid index beside them names)
+    west          netcdf, subdaily with `whole_grid`: the longitude of their western edge, when it is not the grid's
+    group, suffix smap_hdf5: the HDF5 group, and what its datasets' names end in
+    shared_edge   geotiff: neighbouring tiles share a row and a column (SRTM: 1201 or 3601 cells a side); a tile keeps its southern
+                  rows and western columns
+    wide_grid     geotiff without a named grid: its own grid reaches over the projection's whole area, since scenes differ in extent
     columns       table, station_table: what the file calls a column, by the name used here
+    across        station_table: columns that each are one measurement at one layer of the row's station
+    stations      station_table: what is measured where every column but the date is a station, named by its station_id; `layer` is its
+                  depth
+    time_zone     station_table: the zone of times that say none (else UTC)
+    bulk_density  station_table: g cm-3, where soil moisture is in percent of the dry mass and no column says the density
     """
 
     date_pattern: str | None = None
@@ -136,8 +215,31 @@ class Options(_Strict):
     start: date | None = None
     crs: str | None = None
     time: str | None = None
+    whole_grid: bool = False
+    west: float | None = None
     group: str | None = None
+    suffix: str = ""
+    shared_edge: bool = False
+    wide_grid: bool = False
     columns: dict[str, str] = Field(default_factory=dict)
+    across: tuple[Across, ...] = ()
+    stations: str | None = None
+    layer: str = "surface"
+    time_zone: str | None = None
+    bulk_density: float | None = Field(default=None, gt=0, le=3)
+
+    @model_validator(mode="after")
+    def _stations_measure_something_known(self) -> Options:
+        if self.stations is not None:
+            Across(name=self.stations, column="stations", layer=self.layer)
+        return self
+
+    @field_validator("time_zone")
+    @classmethod
+    def _time_zone_is_known(cls, zone: str | None) -> str | None:
+        if zone is not None and zone not in available_timezones():
+            raise ValueError(f"unknown time zone {zone!r}. {suggestion(zone, available_timezones())}")
+        return zone
 
     @field_validator("date_pattern")
     @classmethod
@@ -158,7 +260,11 @@ class Options(_Strict):
 
 
 STATION_COLUMNS = ("station_id", "network", "name", "lon", "lat", "elevation_m", "land_cover", "method")
-OBSERVATION_COLUMNS = ("station_id", "date", "time", "layer_top_cm", "layer_bottom_cm", "soil_moisture_m3m3", "quality")
+OBSERVATION_COLUMNS = (
+    *("station_id", "sensor", "date", "time", "layer_top_cm", "layer_bottom_cm"),
+    *NUMBERS,
+    *("quality", "provider_quality"),
+)
 KNOWN_COLUMNS = tuple(dict.fromkeys((*STATION_COLUMNS, *OBSERVATION_COLUMNS)))
 
 
@@ -216,7 +322,7 @@ class Product(_Strict):
             raise ValueError("grid: a gridded product or a table needs a grid, `from_file` or `given`")
         if self.time_step == "from_file" and self.variables:
             raise ValueError("time_step: `from_file` is for templates; write instant, day, month or static")
-        if self.variables and all(v.optional for v in self.variables) and self.kind != "gridded":
+        if self.variables and all(v.optional for v in self.variables) and self.kind == "table":
             raise ValueError("variables: at least one must not be optional")
         return self
 
@@ -235,6 +341,24 @@ class Product(_Strict):
                 return variable
         known = [v.name for v in self.variables]
         raise ProductError(f"{self.name} has no variable {name!r}. {suggestion(name, known)}")
+
+    @property
+    def names_files_by_folder(self) -> bool:
+        """True when a file is known by its folder too, because files of several folders may share a name."""
+        return any(v.path_pattern is not None for v in self.variables)
+
+    def in_file(self, path: Path) -> Product:
+        """The product as far as one file can hold it: without the variables whose `path_pattern` its folder and name do not match.
+
+        Raises BadFile when none is left.
+        """
+        if not self.names_files_by_folder:
+            return self
+        called = f"{path.parent.name}/{path.name}"
+        left = tuple(v for v in self.variables if v.path_pattern is None or re.search(v.path_pattern, called))
+        if not left:
+            raise BadFile(f"neither its name nor its folder ({called}) says which of {self.name}'s variables it holds")
+        return self.model_copy(update={"variables": left})
 
     def parse_name(self, filename: str, guess: bool = True) -> dict[str, Any]:
         """`{"date": date | None, "version": str, "key": str}` from a file's base name.
@@ -382,6 +506,7 @@ class MappedVariable(_Strict):
     column: str | None = None
     dataset: str | None = None
     band: int | None = Field(default=None, ge=1)
+    level: int | None = Field(default=None, ge=1)
     dtype: Number | None = None
     fill: tuple[int | float, ...] | None = None
     unit: str | None = None
@@ -445,7 +570,9 @@ def complete(
 
     Raises ProductError when a name or grid is missing, or the mapping asks for what the files do not have.
     """
-    if product.name not in TEMPLATES:
+    # files of a network keep their format under a name of their own
+    is_renamed = product.kind == "stations" and name is not None and grid is None and mapping is None
+    if product.name not in TEMPLATES and not is_renamed:
         given = {"--as": name, "--grid": grid, "--mapping": mapping}
         if wrong := [flag for flag, value in given.items() if value is not None]:
             raise ProductError(f"{product.name} is complete: {', '.join(wrong)} is for {', '.join(TEMPLATES)}")
@@ -463,6 +590,8 @@ def complete(
     asked = read_mapping(mapping)
     format_ = _format_of(product, paths)
     described = _describe(format_, asked, paths)
+    if format_ == "netcdf" and (asked.time_step or described.time_step) == "instant":
+        format_ = "subdaily"
     variables, delivers = _choose(described, asked, str(mapping) if isinstance(mapping, str | Path) else "the mapping")
     options = {field: getattr(asked, field) for field in Options.model_fields if field in asked.model_fields_set}
     return validate(
@@ -491,19 +620,42 @@ TEMPLATES = ("table", "raster", "stations")
 def _complete_stations(product: Product, name: str | None, grid: str | None, asked: DeliveredAs) -> Product:
     if grid is not None:
         raise ProductError("stations have places, not a grid: leave --grid out")
-    if asked.variables:
-        raise ProductError(f"the mapping: variables: stations take only `columns`, one of: {', '.join(KNOWN_COLUMNS)}")
-    changes: dict[str, Any] = {"options": Options(columns=asked.columns)}
+    changes: dict[str, Any] = {}
+    if product.name in TEMPLATES:
+        options = {f: getattr(asked, f) for f in Options.model_fields if f in asked.model_fields_set}
+        options["across"] = tuple(_across(v, number) for number, v in enumerate(asked.variables)) or asked.across
+        changes["options"] = {k: v for k, v in options.items() if v}
+        changes["file_pattern"] = asked.file_pattern or product.file_pattern
     if name is not None and name != product.name:
         if name in _built_in():
             raise ProductError(f"--as {name}: that is a product of its own; choose another name")
-        changes |= {"name": name, "title": asked.title or name.replace("_", " "), "verified": False}
-        changes |= {"source": asked.source or "files given at the load", "citation": asked.citation}
+        changes |= {"name": name, "title": asked.title or name.replace("_", " ")}
+        if product.name in TEMPLATES:
+            changes |= {
+                "verified": False,
+                "source": asked.source or "files given at the load",
+                "citation": asked.citation,
+            }
     return validate({**product.model_dump(), **changes}, f"--as {name or product.name}")
 
 
+def _across(wanted: MappedVariable, number: int) -> Across:
+    """One of a mapping's variables as a column of a station table. Raises ProductError."""
+    field = f"the mapping: variables[{number}]"
+    unit = MEASURED[wanted.name].unit if wanted.name in MEASURED else None
+    if wanted.unit is not None and unit is not None and wanted.unit != unit:
+        raise ProductError(
+            f"{field}.unit: {wanted.name} is in {unit}, not in {wanted.unit}; known are {', '.join(MEASURED)}"
+        )
+    try:
+        return Across(name=wanted.name, column=wanted.column or wanted.name, layer=wanted.layer)
+    except ValidationError as error:
+        said = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors())
+        raise ProductError(f"{field}: {said}") from error
+
+
 def _format_of(product: Product, paths: Sequence[Path]) -> Format:
-    """`raster` is two formats: the first bytes of the first file that has any tell which."""
+    """`raster` is several formats: the first bytes of the first file that has any tell which."""
     if product.format != "raster":
         return product.format
     for path in _files(paths):
@@ -512,11 +664,19 @@ def _format_of(product: Product, paths: Sequence[Path]) -> Format:
                 start = file.read(8)
         except OSError:
             continue
-        if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") or start[4:] == b"jP  " or is_srtm_tile(path):
             return "geotiff"
-        if start[:3] == b"CDF" or start == b"\x89HDF\r\n\x1a\n":
+        if start[:4] == b"\x0e\x03\x13\x01":
+            return "modis_hdf4"
+        if start[:4] == b"PK\x03\x04":
+            names = [name.lower() for name in list_zip(path)]
+            if any(name.endswith(".hdf") for name in names):
+                return "modis_hdf4"
+            if any(name.endswith((".tif", ".tiff", ".hgt")) for name in names):
+                return "geotiff"
+        if start[:3] == b"CDF" or start == b"\x89HDF\r\n\x1a\n" or start[:4] == b"GRIB":
             return "netcdf"
-    raise ProductError("none of the files is a GeoTIFF or a NetCDF, which is what `raster` reads")
+    raise ProductError("none of the files is a GeoTIFF or a NetCDF (or GRIB), which is what `raster` reads")
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -569,6 +729,7 @@ def _choose(described: Described, asked: DeliveredAs, origin: str) -> tuple[list
                 description=wanted.description or (found.description if found else ""),
                 dataset=None if wanted.band or called == wanted.name else called,
                 band=found.band if found else wanted.band,
+                level=wanted.level,
                 optional=wanted.optional,
             )
         )

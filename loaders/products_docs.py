@@ -30,7 +30,8 @@ def page(products: dict[str, Product] | None = None) -> str:
     lines = [HEAD.rstrip("\n"), ""]
     lines += ["| product | what it is | grid | time step | delivers | verified |", "|---|---|---|---|---|---|"]
     for product in ready:
-        delivers = ", ".join(dict.fromkeys(d.variable for d in product.delivers))
+        offered = [d.variable for d in product.delivers] or [v.name for v in product.variables]
+        delivers = ", ".join(dict.fromkeys(offered))
         lines.append(
             f"| [`{product.name}`](#{product.name}) | {product.title} | `{product.grid}` | {product.time_step} "
             f"| {delivers} | {'yes' if product.verified else 'no'} |"
@@ -51,8 +52,11 @@ def _section(product: Product) -> list[str]:
     if product.shares_input_with:
         shared = ", ".join(f"`{p}`" for p in product.shares_input_with)
         lines.append(f"* Not independent of {shared}: the two share input")
-    lines += ["", "| delivered in the staging view | layer | unit |", "|---|---|---|"]
-    lines += [f"| {d.variable} | {d.layer} | {d.unit} |" for d in product.delivers]
+    if product.time_step == "static":
+        lines.append("* Without dates: a study takes its columns as factors, with their scale and range")
+    else:
+        lines += ["", "| delivered in the staging view | layer | unit |", "|---|---|---|"]
+        lines += [f"| {d.variable} | {d.layer} | {d.unit} |" for d in product.delivers]
     lines += ["", "| column of the lake, as delivered | type | fill | unit | meaning |", "|---|---|---|---|---|"]
     lines += [_row(v) for v in product.variables]
     return lines

@@ -464,7 +464,10 @@ def _repeated(
     spelled = names.dictionary.to_pylist()
     order = {e.name: -1 for e in kept} | {g.name: i for i, g in enumerate(included)}
     granules = {g.name: g for g in included}
-    variables = {e.name: set(e.variables) for e in kept} | {g.name: set(g.variables) for g in included}
+    # flags in words belong to the number beside them: temperature and moisture of one place and time are no conflict
+    numbers = {v.name for v in product.variables if v.dtype != "string"}
+    variables = {e.name: numbers & set(e.variables) for e in kept}
+    variables |= {g.name: numbers & set(g.variables) for g in included}
     losers: dict[Granule, str] = {}
     for a, b in np.unique(np.stack([code[at], code[at + 1]], axis=1), axis=0):
         first, later = sorted((spelled[a], spelled[b]), key=order.__getitem__)

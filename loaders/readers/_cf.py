@@ -59,6 +59,32 @@ def coordinate_of(lies: netCDF4.Variable, dimension: str) -> netCDF4.Variable | 
     return None
 
 
+def variable_above(lies: netCDF4.Variable, name: str) -> netCDF4.Variable | None:
+    """A variable of that name in the group of `lies` or the nearest one above: SMAP keeps projection and time at the root."""
+    group = lies.group()
+    while group is not None:
+        if name in group.variables:
+            return group.variables[name]
+        group = group.parent
+    return None
+
+
+def is_bare(lies: netCDF4.Variable) -> bool:
+    """True when none of its dimensions has coordinates: the array alone does not say where it lies."""
+    return all(coordinate_of(lies, dimension) is None for dimension in lies.dimensions)
+
+
+def bare_axes_of(lies: netCDF4.Variable, name: str) -> Axes:
+    """The axes of an array without coordinates: its two dimensions longer than 1, rows first.
+
+    Raises BadFile when it has not two.
+    """
+    longer = [d for d, n in zip(lies.dimensions, lies.shape, strict=True) if n != 1]
+    if len(longer) != 2:
+        raise BadFile(f"{name} is no map: its shape is {' x '.join(map(str, lies.shape)) or 'a single value'}")
+    return Axes(longer[1], longer[0], None, tuple(d for d in lies.dimensions if d not in longer))
+
+
 def _role(dimension: str, coordinate: netCDF4.Variable | None) -> str:
     """x, y, time or other: by CF attributes, else by name."""
     if coordinate is not None:
@@ -80,8 +106,11 @@ def _role(dimension: str, coordinate: netCDF4.Variable | None) -> str:
     return "other"
 
 
-def axes_of(lies: netCDF4.Variable, name: str, time_name: str | None = None) -> Axes:
-    """The axes of a variable. Raises BadFile when it is no map, or has a dimension that is neither place nor time."""
+def axes_of(lies: netCDF4.Variable, name: str, time_name: str | None = None, level: int | None = None) -> Axes:
+    """The axes of a variable. Raises BadFile when it is no map, or has a dimension that is neither place nor time.
+
+    With a `level` (from 1) one such dimension may be there, and has that many levels at least.
+    """
     roles: dict[str, list[str]] = {"x": [], "y": [], "time": [], "other": []}
     for dimension in lies.dimensions:
         role = "time" if dimension == time_name else _role(dimension, coordinate_of(lies, dimension))
@@ -95,12 +124,16 @@ def axes_of(lies: netCDF4.Variable, name: str, time_name: str | None = None) -> 
     size = dict(zip(lies.dimensions, lies.shape, strict=True))
     times = sorted(roles["time"], key=lambda d: size[d])
     extra = [*roles["other"], *times[:-1]]
-    for dimension in extra:
-        if size[dimension] != 1 and not (dimension == EXPVER and size[dimension] == 2):
-            raise BadFile(
-                f"{name} has the dimension {dimension} of length {size[dimension]}, which is neither place nor time: "
-                "write one file for each"
-            )
+    longer = [d for d in extra if size[d] != 1 and not (d == EXPVER and size[d] == 2)]
+    if level is not None and len(longer) == 1:
+        if level > size[longer[0]]:
+            raise BadFile(f"{name} has {size[longer[0]]} levels along {longer[0]}, not {level}")
+        longer = []
+    for dimension in longer:
+        raise BadFile(
+            f"{name} has the dimension {dimension} of length {size[dimension]}, which is neither place nor time: "
+            "say which `level` in the mapping, or write one file for each"
+        )
     return Axes(roles["x"][0], roles["y"][0], times[-1] if times else None, tuple(extra))
 
 
@@ -132,7 +165,7 @@ def crs_of(lies: netCDF4.Variable, axes: Axes, units: str, options: Options) -> 
     """The CRS of a variable: its grid mapping, else degrees by its axes, else what the product's options say."""
     mapping = getattr(lies, "grid_mapping", None)
     if mapping is not None:
-        described = lies.group().variables.get(str(mapping).split(":")[0].strip())
+        described = variable_above(lies, str(mapping).split(":")[0].strip())
         if described is not None and described.ncattrs():
             return _crs_of_mapping({k: described.getncattr(k) for k in described.ncattrs()})
     if options.crs is not None:

@@ -53,6 +53,18 @@ def check_holds_values(variables: Sequence[Variable], has_valid: Callable[[Varia
         raise BadFile(f"every value of {list_names([v.name for v in measured])} is fill: nothing was observed")
 
 
+def check_exceeds(variable: Variable, values: np.ndarray) -> None:
+    """Raises BadFile when no value is above what some value of every file of the product is: its unit is another one."""
+    if variable.exceeds is None:
+        return
+    valid = values[variable.is_valid(values)]
+    if valid.size and valid.max() <= variable.exceeds:
+        raise BadFile(
+            f"no value of {variable.name} is above {variable.exceeds:g} {variable.unit} (the largest is {valid.max():g}): it seems "
+            "to be in another unit already; load it as `raster` with its own unit"
+        )
+
+
 def native_fill(variable: Variable, file_fill: float | int | None, what: str) -> tuple[float | int, float | int] | None:
     """(file's fill, product's fill) when a file marks missing values by a number the product does not list, else None.
 

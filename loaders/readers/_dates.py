@@ -121,6 +121,8 @@ def decode_times(values, units: str, calendar: str) -> list[datetime]:
 
     try:
         decoded = cftime.num2date(values, units.strip(), calendar=calendar, only_use_cftime_datetimes=True)
-        return [datetime(t.year, t.month, t.day, t.hour, t.minute, t.second) for t in decoded]
+        exact = [datetime(t.year, t.month, t.day, t.hour, t.minute, t.second, t.microsecond) for t in decoded]
+        # to the nearest second: 23:59:59.999 that stands for midnight must not be a day early
+        return [(t + timedelta(seconds=0.5)).replace(microsecond=0) for t in exact]
     except (ValueError, OverflowError, TypeError) as error:
         raise BadFile(f"its time axis cannot be read (units {units!r}, calendar {calendar!r}): {error}") from error

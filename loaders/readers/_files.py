@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 from loaders.granule import BadFile
@@ -27,11 +28,19 @@ _STARTS = (
 )
 # Columns the lake writes itself, or that its folders are named by.
 RESERVED = (
-    "pixel_id", "station_id", "obs_date", "obs_time", "granule", "year", "month", "layer_top_cm", "layer_bottom_cm",
+    "pixel_id", "station_id", "sensor", "obs_date", "obs_time", "granule", "year", "month", "layer_top_cm", "layer_bottom_cm",
 )  # fmt: skip
+GRIB_STARTS = (b"GRIB",)
 NETCDF_STARTS = (b"CDF", b"\x89HDF\r\n\x1a\n")
 HDF5_STARTS = (b"\x89HDF\r\n\x1a\n",)
 TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+JP2_STARTS = (b"\x00\x00\x00\x0cjP  ",)
+_SRTM_TILE = re.compile(r"[NS]\d{2}[EW]\d{3}(\.SRTMGL[13])?\.hgt", re.IGNORECASE)
+
+
+def is_srtm_tile(path: Path) -> bool:
+    """True for names like N57E011.hgt: an HGT tile has no header, its name is its place."""
+    return _SRTM_TILE.fullmatch(Path(path).name) is not None
 
 
 def sha256_of(path: Path) -> str:
@@ -39,6 +48,15 @@ def sha256_of(path: Path) -> str:
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadFile(f"cannot be read: {error.strerror or error}") from error
+
+
+def has_start(path: Path, starts: tuple[bytes, ...]) -> bool:
+    """True when a file begins with one of `starts`. Raises BadFile when it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(16).startswith(starts)
     except OSError as error:
         raise BadFile(f"cannot be read: {error.strerror or error}") from error
 

@@ -98,7 +98,8 @@ def _place(x: Axis, y: Axis, crs: str, grid: Grid | None, own_name: str) -> Plac
     elif is_geographic:
         left = _in_sense_of(left, x.n * width, grid)
     if grid is None:
-        grid = _own_grid(left, top, width, height, y.n, x.n, LONLAT_CRS if is_geographic else crs, own_name)
+        crs = LONLAT_CRS if is_geographic else _named_crs(x, y, crs)
+        grid = _own_grid(left, top, width, height, y.n, x.n, crs, own_name)
     window = grid.window_of(left, top, width, height, y.n, x.n)
     return Placement(grid, window, flip_rows=y.step > 0, flip_columns=x.step < 0, roll=roll)
 
@@ -135,6 +136,30 @@ def _own_grid(left, top, width, height, n_rows, n_cols, crs, own_name) -> Grid:
         raise BadFile(f"its cells make no grid: {error}") from error
 
 
+def widened(grid: Grid) -> Grid:
+    """A file's own grid, extended on its own lattice over the area its projection is meant for, half as much again on each side.
+
+    Scenes of one satellite differ in extent, but not in lattice. Named grids, grids in degrees and projections that do not say
+    what area they are for stay as they are.
+    """
+    crs = pyproj.CRS.from_user_input(grid.crs)
+    authority = (
+        crs.to_authority()
+    )  # written out in a file, a projection does not say what area it is for; its number does
+    area = pyproj.CRS.from_authority(*authority).area_of_use if authority else crs.area_of_use
+    if area is None or grid.is_geographic or grid.grid_id in GRIDS:
+        return grid
+    to_grid = pyproj.Transformer.from_crs(LONLAT_CRS, grid.crs, always_xy=True)
+    west, south, east, north = to_grid.transform_bounds(area.west, area.south, area.east, area.north)
+    margin = (east - west) / 2
+    columns_before = max(0, math.ceil((grid.left - (west - margin)) / grid.cell_width))
+    rows_before = max(0, math.ceil((north + margin - grid.top) / grid.cell_height))
+    columns = columns_before + max(grid.n_cols, math.ceil((east + margin - grid.left) / grid.cell_width))
+    rows = rows_before + max(grid.n_rows, math.ceil((grid.top - (south - margin)) / grid.cell_height))
+    left, top = grid.left - columns_before * grid.cell_width, grid.top + rows_before * grid.cell_height
+    return Grid(grid.grid_id, grid.crs, left, top, grid.cell_width, grid.cell_height, rows, columns)
+
+
 def _tidy(value: float, cell: float) -> float:
     """A coordinate to a billionth of a cell: centres and edges computed from each other differ in the last digit."""
     return round(value, max(0, 9 - math.floor(math.log10(cell))))
@@ -153,13 +178,26 @@ def _check_same_crs(x: Axis, y: Axis, crs: str, is_geographic: bool, grid: Grid)
         units = "degrees", "metres"
         has, wants = units if is_geographic else units[::-1]
         raise BadFile(f"its coordinates are in {has}, those of grid {grid.grid_id} in {wants} ({_crs_name(grid.crs)})")
+    if not _draws_alike(x, y, crs, grid.crs, CORNER_TOLERANCE * min(grid.cell_width, grid.cell_height)):
+        raise BadFile(f"its projection is {_crs_name(crs)}, that of grid {grid.grid_id} is {_crs_name(grid.crs)}")
+
+
+def _draws_alike(x: Axis, y: Axis, crs: str, other: str, tolerance: float) -> bool:
+    """True when the corners of a raster have the same coordinates in both projections, to a tolerance in their units."""
     corners_x = np.array([x.first, x.first + x.step * (x.n - 1)])[[0, 0, 1, 1]]
     corners_y = np.array([y.first, y.first + y.step * (y.n - 1)])[[0, 1, 0, 1]]
-    there = pyproj.Transformer.from_crs(crs, grid.crs, always_xy=True).transform(corners_x, corners_y)
+    there = pyproj.Transformer.from_crs(crs, other, always_xy=True).transform(corners_x, corners_y)
     with np.errstate(invalid="ignore"):
         apart = np.hypot(np.subtract(there[0], corners_x), np.subtract(there[1], corners_y))
-    if not (apart <= CORNER_TOLERANCE * min(grid.cell_width, grid.cell_height)).all():
-        raise BadFile(f"its projection is {_crs_name(crs)}, that of grid {grid.grid_id} is {_crs_name(grid.crs)}")
+    return bool((apart <= tolerance).all())
+
+
+def _named_crs(x: Axis, y: Axis, crs: str) -> str:
+    """The registry's spelling of a projection (tools write MODIS' sinusoidal in a dozen ways), else the file's own."""
+    for known in dict.fromkeys(g.crs for g in GRIDS.values() if not g.is_geographic):
+        if _draws_alike(x, y, crs, known, CORNER_TOLERANCE * min(abs(x.step), abs(y.step))):
+            return known
+    return crs
 
 
 def _crs_name(crs: str) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import difflib
 import gzip
 import io
+import lzma
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,22 @@ from loaders.readers._files import list_names
 
 NULLS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
 _BINARY = (b"\x89HDF", b"CDF\x01", b"CDF\x02", b"II*\x00", b"MM\x00*", b"PK\x03\x04", b"GRIB", b"%PDF")
+
+
+_R_STARTS = (b"RDX", b"RDA", b"X\n\0\0\0")  # what save() and saveRDS() write, before they compress it
+
+
+def is_r_data(path: Path, start: bytes) -> bool:
+    """True for tables saved by R, which may be packed by xz, bzip2 or gzip; `start` is the beginning of the file."""
+    openers = {b"\xfd7zXZ\0": lzma.open, b"BZh": bz2.open, b"\x1f\x8b": gzip.open}
+    for magic, opener in openers.items():
+        if start.startswith(magic):
+            try:
+                with opener(path) as file:
+                    return file.read(8).startswith(_R_STARTS)
+            except (OSError, EOFError, lzma.LZMAError, zlib.error):
+                return False
+    return start.startswith(_R_STARTS)
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,8 @@ class Table:
             raise BadFile(f"cannot be read: {error.strerror or error}") from error
         if not start:
             raise BadFile("is empty (0 bytes)")
+        if is_r_data(path, start):
+            raise BadFile("is an R data file: in R, load() it and write.csv() its table, then load that")
         is_gzipped = start.startswith(b"\x1f\x8b")
         if is_gzipped:
             try:

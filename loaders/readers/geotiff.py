@@ -1,4 +1,7 @@
-"""GeoTIFF and Cloud-Optimised GeoTIFF: one date a file, named in the file name, or one date a band.
+"""GeoTIFF and Cloud-Optimised GeoTIFF, JPEG 2000 and SRTM's HGT tiles: one date a file, named in the file name, or one date a band.
+
+A zip archive of one such file is read as it is. Where each variable has a file of its own (AppEEARS, SoilGrids), the group `layer` of
+the product's `file_pattern` says which one a file holds.
 
 Values are the file's integers or floats: a scale or offset in the band's metadata is not applied (files made by GDAL
 carry factors to divide by as well as factors to multiply with).
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import calendar
 import re
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,16 +27,36 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterWindow
 
 from loaders.granule import BadFile, Granule
-from loaders.readers._checks import apply_fill, calendar_dates, check_dtype, check_holds_values, native_fill
+from loaders.readers._checks import (
+    apply_fill,
+    calendar_dates,
+    check_dtype,
+    check_exceeds,
+    check_holds_values,
+    native_fill,
+)
 from loaders.readers._dates import find_date, first_of_month, parse_date
-from loaders.readers._files import TIFF_STARTS, as_column, check_start, list_names, sha256_of
-from loaders.readers._placement import Axis, Placement, place
+from loaders.readers._files import (
+    JP2_STARTS,
+    TIFF_STARTS,
+    as_column,
+    check_start,
+    has_start,
+    is_srtm_tile,
+    list_names,
+    sha256_of,
+)
+from loaders.readers._placement import Axis, Placement, place, widened
+from loaders.readers._zip import is_zip, only_member
 
 if TYPE_CHECKING:
     from loaders.grids import Grid
     from loaders.products import DeliveredAs, Described, Product, Variable
 
 LAYOUT = "dense"
+
+_ENDINGS = (".tif", ".tiff", ".hgt")
+_SRTM_SIDES = (1201, 3601)
 
 # Without this GDAL lists the whole folder at every open, to look for side files (.tfw, .aux.xml): half of the time.
 # A file that has no georeferencing of its own is opened again with them.
@@ -51,10 +75,10 @@ def inspect(path: Path, product: Product, grid: Grid | None) -> Granule:
     path = Path(path)
     names = product.parse_name(path.name)
     with _open(path) as dataset:
-        header = _header(dataset)
+        header = _header(dataset, product.options.shared_edge)
         placement = _place(header, grid, product)
         dates = _dates(header, product, names["date"])
-        bands = _bands(header, product)
+        bands = _bands(header, product, path.name)
         for variable, band in bands.items():
             check_dtype(variable, np.dtype(header.dtypes[band - 1]), f"band {band}")
             native_fill(variable, header.nodata[band - 1], f"band {band}")
@@ -81,22 +105,45 @@ def read_dense(granule: Granule, product: Product, variable: str, dates: Sequenc
     """
     declared = product.variable(variable)
     with _open(granule.path) as dataset:
-        header = _header(dataset)
+        header = _header(dataset, product.options.shared_edge)
         placement = _place(header, granule.grid, product)
-        first = _bands(header, product)[declared]
+        first = _bands(header, product, granule.path.name)[declared]
         indexes = [first]
         if product.options.dates == "bands":
             by_date = {day: band for band, day in enumerate(_dates(header, product, None), start=1)}
             indexes = [by_date[day] for day in dates]
         try:
-            values = dataset.read(indexes)
+            values = _read(dataset, header, granule.path, indexes)
         except RasterioError as error:
             raise BadFile(f"cannot be read to the end, it is truncated or damaged: {_said(error)}") from error
     values = placement.arrange(values.astype(declared.dtype, copy=False))
     values = apply_fill(values, native_fill(declared, header.nodata[first - 1], f"band {first}"))
     if header.count == 1:
         check_holds_values([declared], lambda v: v.has_valid(values))
+    check_exceeds(declared, values)
     return values
+
+
+# A file that stores the bands of a cell side by side is decoded as a whole for every band asked of it. A stack of dates is
+# asked a month at a time, so the last one that is not too large to keep stays decoded.
+_STACK_BYTES = 256 << 20
+_stack_lock = threading.Lock()
+_stack: dict[tuple, np.ndarray] = {}
+
+
+def _read(dataset: rasterio.DatasetReader, header: _Header, path: Path, indexes: list[int]) -> np.ndarray:
+    size = header.count * header.height * header.width * np.dtype(header.dtypes[0]).itemsize
+    is_side_by_side = dataset.interleaving is not None and dataset.interleaving.name == "pixel"
+    if len(indexes) == header.count or header.count < 3 or not is_side_by_side or size > _STACK_BYTES:
+        return dataset.read(indexes, window=header.kept)
+    stat = path.stat()
+    key = (str(path.resolve()), stat.st_mtime_ns, stat.st_size)
+    with _stack_lock:
+        if key not in _stack:
+            decoded = dataset.read(window=header.kept)
+            _stack.clear()
+            _stack[key] = decoded
+        return _stack[key][np.asarray(indexes) - 1]
 
 
 def describe(path: Path, asked: DeliveredAs) -> Described:
@@ -122,8 +169,12 @@ def describe(path: Path, asked: DeliveredAs) -> Described:
         )
     step = "day"
     if asked.dates == "name" and asked.date_pattern is None:
-        found = find_date(Path(path).name) if asked.file_pattern is None else None
-        step = found[1] if found else "static"
+        if asked.file_pattern is None:
+            found = find_date(Path(path).name)
+            step = found[1] if found else "static"
+        else:
+            groups = set(re.compile(asked.file_pattern).groupindex)
+            step = "day" if groups & {"date", "doy", "day"} else "month" if "year" in groups else "static"
     return Described(time_step=step, variables=tuple(variables))
 
 
@@ -142,6 +193,7 @@ class _Header:
     descriptions: tuple[str | None, ...]
     units: tuple[str | None, ...]
     is_complex: bool
+    kept: RasterWindow  # what is read: all of it, but of SRTM tiles not the row and column of their neighbours
 
 
 @contextmanager
@@ -158,10 +210,20 @@ def _open(path: Path, with_side_files: bool = False) -> Iterator[rasterio.Datase
 
 
 def _open_dataset(path: Path) -> rasterio.DatasetReader:
+    name, starts = str(path), TIFF_STARTS + JP2_STARTS
+    if is_zip(path):
+        member = only_member(path, _ENDINGS, "GeoTIFF")
+        name, path, starts = f"/vsizip/{{{path}}}/{member}", Path(member), ()
+    driver = "SRTMHGT" if is_srtm_tile(path) else "GTiff"
+    if starts and driver == "GTiff" and has_start(path, JP2_STARTS):
+        driver = "JP2OpenJPEG"
     try:
-        return rasterio.open(path, driver="GTiff")
+        return rasterio.open(name, driver=driver)
     except RasterioError as error:
-        check_start(path, "a GeoTIFF", TIFF_STARTS)
+        if driver == "SRTMHGT":
+            raise BadFile("is no whole HGT tile, which has 1201 x 1201 or 3601 x 3601 heights of two bytes") from error
+        if starts:
+            check_start(path, "a GeoTIFF", starts)
         raise BadFile(f"is a damaged or truncated TIFF: {_said(error)}") from error
 
 
@@ -171,13 +233,20 @@ def _said(error: Exception) -> str:
     return re.sub(r"^(\S*?[^\s/]+\.(tiff?|TIFF?|cog)\b[:,]? ?)+", "", said)
 
 
-def _header(dataset: rasterio.DatasetReader) -> _Header:
+def _header(dataset: rasterio.DatasetReader, shared_edge: bool = False) -> _Header:
     crs = dataset.crs
+    transform, height, width, top = tuple(dataset.transform)[:6], dataset.height, dataset.width, 0
+    is_tile = height == width and width in _SRTM_SIDES
+    if is_tile and (shared_edge or dataset.driver == "SRTMHGT"):
+        # the northern row and the eastern column are those of the neighbours
+        a, b, c, d, e, f = transform
+        transform, height, width, top = (a, b, c, d, e, f + e), height - 1, width - 1, 1
     return _Header(
-        transform=tuple(dataset.transform)[:6],
+        transform=transform,
         crs=crs.to_wkt() if crs else None,
-        height=dataset.height,
-        width=dataset.width,
+        height=height,
+        width=width,
+        kept=RasterWindow(0, top, width, height),
         count=dataset.count,
         dtypes=tuple(dataset.dtypes),
         nodata=tuple(dataset.nodatavals),
@@ -188,9 +257,12 @@ def _header(dataset: rasterio.DatasetReader) -> _Header:
 
 
 def _place(header: _Header, grid: Grid | None, product: Product) -> Placement:
-    return _place_cached(
-        header.transform, header.crs or product.options.crs, header.height, header.width, grid, product.name
-    )
+    crs = header.crs or product.options.crs
+    placement = _place_cached(header.transform, crs, header.height, header.width, grid, product.name)
+    if grid is None and product.options.wide_grid:
+        wide = widened(placement.grid)
+        placement = _place_cached(header.transform, crs, header.height, header.width, wide, product.name)
+    return placement
 
 
 @lru_cache(maxsize=64)
@@ -210,14 +282,23 @@ def _place_cached(
 # -- bands and dates ----------------------------------------------------------------------------------------------------
 
 
-def _bands(header: _Header, product: Product) -> dict[Variable, int]:
-    """The band each variable lies in: by number, by description, or the only band for the only variable."""
+def _bands(header: _Header, product: Product, filename: str) -> dict[Variable, int]:
+    """The band each variable lies in: by the layer in the file's name, by number, by description, or the only band for the only variable."""
     if header.is_complex:
         raise BadFile("holds complex numbers")
     if product.options.dates == "bands":
         if len(product.variables) != 1:
             raise BadFile(f"has a date a band, which leaves room for one variable, but {product.name} has several")
         return {product.variables[0]: 1}
+    layer = _layer_of(filename, product)
+    if layer is not None:
+        found = [v for v in product.variables if v.source_name.lower() == layer.lower()]
+        if not found:
+            known = list_names([v.source_name for v in product.variables])
+            raise BadFile(f"its name says layer {layer}, {product.name} has {known}")
+        if header.count != 1:
+            raise BadFile(f"its name says layer {layer}, but it has {header.count} bands")
+        return {found[0]: 1}
     described = {d: i for i, d in enumerate(header.descriptions, start=1) if d}
     bands: dict[Variable, int] = {}
     for variable in product.variables:
@@ -236,6 +317,12 @@ def _bands(header: _Header, product: Product) -> dict[Variable, int]:
     if not bands:
         raise BadFile(f"has none of the bands of {product.name}")
     return bands
+
+
+def _layer_of(filename: str, product: Product) -> str | None:
+    """What the group `layer` of the product's `file_pattern` finds in a file's name; None without such a group."""
+    match = re.search(product.file_pattern, filename) if product.file_pattern is not None else None
+    return match.groupdict().get("layer") if match is not None else None
 
 
 def _dates(header: _Header, product: Product, in_name: date | None) -> list[date]:
@@ -284,7 +371,7 @@ def _check_holds_values(dataset, header: _Header, product: Product, bands: dict[
         rows = max(64, dataset.block_shapes[0][0])
         for index in indexes:
             for top in range(0, header.height, rows):
-                window = RasterWindow(0, top, header.width, min(rows, header.height - top))
+                window = RasterWindow(0, header.kept.row_off + top, header.width, min(rows, header.height - top))
                 if variable.has_valid(apply_fill(dataset.read(index, window=window), replacement)):
                     return True
         return False

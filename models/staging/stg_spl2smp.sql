@@ -2,7 +2,9 @@
 -- One half orbit gives one value a cell; a day has up to one descending (06:00) and one ascending (18:00) overpass.
 -- Bit 1 of retrieval_qual_flag says "not recommended"; the other bits alone do not forbid a value (in Hawaii version 9 every
 -- recommended value carries bit 8). Values outside the product's valid range 0.02-0.5 are not used.
+-- `hours` in the study picks an overpass, such as [3, 9] the descending one.
 -- surface_flag: 32 snow or ice, 64 permanent snow or ice, 128 frozen by the radiometer, 256 frozen by the model's temperature; 480 is all four.
+{% set said = times_of_day('spl2smp', 'soil_moisture', '0-5 cm') %}
 with overpasses as (
     select
         cast(pixel_id as bigint) as pixel_id,
@@ -13,6 +15,7 @@ with overpasses as (
             when soil_moisture between 0.02 and 0.5 then {{ finite('soil_moisture') }}
         end as soil_moisture
     from {{ read_lake('raw/spl2smp', partitioned=true) }}
+    where {{ in_hours(said.hours, 'obs_time') }}
 )
 
 select

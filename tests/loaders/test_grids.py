@@ -53,7 +53,7 @@ def test_pixels_outside_a_grid_are_refused() -> None:
 
 def test_only_the_large_grids_need_eight_bytes_a_pixel() -> None:
     wide = {g.grid_id for g in GRIDS.values() if g.pixel_id_type == pa.int64()}
-    assert wide == {"modis_sin_500m", "modis_sin_250m"}
+    assert wide == {"modis_sin_500m", "modis_sin_250m", "srtm_3s", "srtm_1s"}
 
 
 def test_smap_rows_and_columns_are_those_of_the_file(shared: Path) -> None:

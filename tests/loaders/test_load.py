@@ -573,7 +573,7 @@ def test_stations_and_their_observations(tmp_path: Path) -> None:
     table = pl.from_arrow(pq.read_table(lake.stations_path("valley")))
     assert table["station_id"].to_list() == ["s1", "s2"] and set(table["product"]) == {"valley"}
     rows = pl.concat([pl.read_parquet(p, hive_partitioning=False) for p in lake.month_files("valley").values()])
-    assert rows.columns[:5] == ["station_id", "layer_top_cm", "layer_bottom_cm", "obs_date", "obs_time"]
+    assert rows.columns[:6] == ["station_id", "sensor", "layer_top_cm", "layer_bottom_cm", "obs_date", "obs_time"]
     assert rows["station_id"].to_list() == ["s2", "s1"]
     before = digests(lake.root)
     assert load(product, [stations, observations], lake).counts == {"unchanged": 2}
