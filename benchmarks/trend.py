@@ -1,9 +1,10 @@
 """Trends and gap filling: the kernels, through DuckDB and called directly, against pymannkendall, scipy and numpy over whole arrays.
 
-Annual series (n = 21), monthly series (n = 252), daily series of a year with 15 % missing. Each peer does what it is made for: pymannkendall
-and scipy a series at a time, numpy 5,000 series at a time (S and the median slope only, no interval, no ties; gaps filled from both
-neighbours, then scipy's filter). Ours and the peer run in turn on one input; medians of the rounds count. Peers that take a
-millisecond a series get a part of the input, and their time is scaled to all of it. Peak memory is that of the process, peers included.
+Annual series (n = 21), monthly series (n = 252; also the tests for seasons and for autocorrelation), daily series of a year with 15 %
+missing. Each peer does what it is made for: pymannkendall and scipy a series at a time, numpy 5,000 series at a time (S and the median slope
+only, no interval, no ties; gaps filled from both neighbours, then scipy's filter). Ours and the peer run in turn on one input; medians of
+the rounds count. Peers that take a millisecond a series get a part of the input, and their time is scaled to all of it. Peak memory is that
+of the process, peers included.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ HALF_WIDTH, ORDER, MAX_GAP = 5, 4, 15
 
 def run() -> list[Result]:
     """Ratios for n = 21, n = 252 and gap filling; each through DuckDB on two threads, and the kernel alone on two threads."""
-    return [*_trend(21, 245_760), *_trend(252, 8_192), *_preparation(365, 16_384)]
+    return [*_trend(21, 245_760), *_trend(252, 8_192), *_variants(252, 8_192), *_preparation(365, 16_384)]
 
 
 def _trend(n: int, rows: int) -> list[Result]:
@@ -90,6 +91,42 @@ def _trend(n: int, rows: int) -> list[Result]:
     _same(_sums(mann_kendall(one), theil_sen(one)), by_pymannkendall())
     work = f"Mann-Kendall and Theil-Sen, n = {n}, {rows:,} series"
     return _compare(work, {"through DuckDB": through_duckdb, "kernel alone": alone}, peers)
+
+
+def _variants(n: int, rows: int) -> list[Result]:
+    """The tests for series with a season or with memory, each beside the same test of pymannkendall; no goals, for orientation."""
+    rng = np.random.default_rng(3)
+    values = 0.25 + 0.05 * np.sin(np.arange(n) / 12 * 2 * np.pi) + 0.03 * rng.normal(size=(rows, n))
+    connection = _session(_series(np.tile(np.arange(n, dtype=np.int32), rows), values.ravel(), np.full(rows, n)))
+    few = values[:24]
+    tests = {
+        "seasonal_kendall": ("seasonal_kendall(s, 12)", lambda v: pymannkendall.seasonal_test(v, 12)),
+        "hamed_rao": ("hamed_rao(s)", pymannkendall.hamed_rao_modification_test),
+        "trend_free_prewhitening": (
+            "trend_free_prewhitening(s)",
+            pymannkendall.trend_free_pre_whitening_modification_test,
+        ),
+    }
+    results: list[Result] = []
+    for name, (call, peer) in tests.items():
+
+        def through_duckdb(call: str = call) -> tuple[float, float]:
+            return connection.execute(f"select sum(t.s), sum(t.slope) from (select {call} as t from series)").fetchone()
+
+        def by_pymannkendall(peer: Callable = peer) -> tuple[float, float]:
+            found = [peer(v) for v in few]
+            return sum(test.s for test in found), sum(test.slope for test in found)
+
+        first = connection.execute(
+            f"select sum(t.s), sum(t.slope) from (select {call} as t from (select s from series limit {len(few)}))"
+        ).fetchone()
+        _same(first, by_pymannkendall())
+        results += _compare(
+            f"{name}, n = {n}, {rows:,} series",
+            {"through DuckDB": through_duckdb},
+            {"pymannkendall": (by_pymannkendall, rows / len(few), None)},
+        )
+    return results
 
 
 def _preparation(n: int, rows: int) -> list[Result]:
@@ -156,7 +193,7 @@ def _fill(values: np.ndarray) -> np.ndarray:
 
 
 def _compare(
-    work: str, ours: dict[str, Callable[[], object]], peers: dict[str, tuple[Callable[[], object], float, float]]
+    work: str, ours: dict[str, Callable[[], object]], peers: dict[str, tuple[Callable[[], object], float, float | None]]
 ) -> list[Result]:
     """All of them in turn, ROUNDS times; a peer is (function, what its time is multiplied by, goal)."""
     functions = {**ours, **{name: function for name, (function, _, _) in peers.items()}}

@@ -162,6 +162,17 @@ def narrow(x, low, high, rank, last_rank, spare_1, spare_2):
 
 
 @compiled
+def median(x, space, spare_1, spare_2):
+    """The median of one or more values in any order. `space`: Buckets for as many; the spares have room for them and LANES more."""
+    low, high = value_range(x)
+    rank, next_rank = (x.size - 1) // 2, x.size // 2
+    kept, low, high, passed = narrow(x, low, high, rank, next_rank, spare_1, spare_2)
+    spread(kept, low, high, space)
+    lower = spread_value(kept.size, low, high, rank - passed, space)
+    return 0.5 * (lower + spread_value(kept.size, low, high, next_rank - passed, space))
+
+
+@compiled
 def count_below(x, bound):
     """How many of x are below `bound`."""
     count = np.int64(0)

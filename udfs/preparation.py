@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from udfs.compiled import compiled
 from udfs.kernel import Kernel
-from udfs.series import Series, from_arrow, to_arrow
+from udfs.series import from_arrow, one_value_a_step, to_arrow
 from udfs.types import SERIES
 
 LONGEST_BATCH = np.iinfo(np.int32).max
@@ -27,7 +27,7 @@ def fill_gaps(series: pa.ListArray, max_gap: pa.Array) -> pa.ListArray:
     reach, is_null = _parameter(max_gap, data.is_null)
     if reach.size and reach.min() < 0:
         raise ValueError(f"fill_gaps: max_gap is {reach.min()}; it counts steps of t and cannot be below 0")
-    data = _one_value_a_step(data)
+    data = one_value_a_step(data)
     is_null = is_null | (np.diff(data.offsets) == 0)
     offsets, t, v, is_filled = _fill_gaps(data.offsets, data.t, data.v, reach)
     members = pa.StructArray.from_arrays(
@@ -49,7 +49,7 @@ def savitzky_golay(series: pa.ListArray, half_width: pa.Array, order: pa.Array) 
     data = from_arrow(series)
     half, is_null = _parameter(half_width, data.is_null)
     degree, is_null = _parameter(order, is_null)
-    data = _one_value_a_step(data)
+    data = one_value_a_step(data)
     is_null = is_null | (np.diff(data.offsets) == 0)
     smooth = data.v.copy()
     for h, d in np.unique(np.column_stack([half, degree]), axis=0).tolist():
@@ -78,34 +78,6 @@ def _projection(half_width: int, order: int) -> np.ndarray:
     position = np.arange(-half_width, half_width + 1) / max(half_width, 1)  # scaled: the powers stay near 1
     basis, _ = np.linalg.qr(np.vander(position, order + 1))
     return basis @ basis.T
-
-
-def _one_value_a_step(data: Series) -> Series:
-    if not data.has_repeats:
-        return data
-    return Series(*_average_repeats(data.offsets, data.t, data.v), data.is_null, has_repeats=False)
-
-
-@compiled
-def _average_repeats(offsets, t, v):
-    out_offsets = np.zeros_like(offsets)
-    out_t = np.empty_like(t)
-    out_v = np.empty_like(v)
-    end = 0
-    for row in range(offsets.size - 1):
-        j = offsets[row]
-        while j < offsets[row + 1]:
-            k = j
-            total = 0.0
-            while k < offsets[row + 1] and t[k] == t[j]:
-                total += v[k]
-                k += 1
-            out_t[end] = t[j]
-            out_v[end] = total / (k - j)
-            end += 1
-            j = k
-        out_offsets[row + 1] = end
-    return out_offsets, out_t[:end], out_v[:end]
 
 
 @compiled

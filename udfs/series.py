@@ -50,6 +50,13 @@ def to_arrow(offsets: np.ndarray, members: pa.StructArray, is_null: np.ndarray) 
     return pa.ListArray.from_arrays(pa.array(offsets), members, type=pa.list_(members.type), mask=mask)
 
 
+def one_value_a_step(data: Series) -> Series:
+    """Series in which several values at one t have become their mean."""
+    if not data.has_repeats:
+        return data
+    return Series(*_average_repeats(data.offsets, data.t, data.v), data.is_null, has_repeats=False)
+
+
 @compiled
 def _clean(offsets, t, v, is_null):
     first = offsets[0]
@@ -77,6 +84,28 @@ def _clean(offsets, t, v, is_null):
                 has_repeats |= _count_not_rising(steps[1:], steps[:-1]) > 0
         out_offsets[row + 1] = end
     return out_offsets, out_t[:end], out_v[:end], has_repeats
+
+
+@compiled
+def _average_repeats(offsets, t, v):
+    out_offsets = np.zeros_like(offsets)
+    out_t = np.empty_like(t)
+    out_v = np.empty_like(v)
+    end = 0
+    for row in range(offsets.size - 1):
+        j = offsets[row]
+        while j < offsets[row + 1]:
+            k = j
+            total = 0.0
+            while k < offsets[row + 1] and t[k] == t[j]:
+                total += v[k]
+                k += 1
+            out_t[end] = t[j]
+            out_v[end] = total / (k - j)
+            end += 1
+            j = k
+        out_offsets[row + 1] = end
+    return out_offsets, out_t[:end], out_v[:end]
 
 
 @compiled

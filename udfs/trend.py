@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from udfs.arrow import struct_array
 from udfs.compiled import compiled
+from udfs.kendall import kendall, longest, ties, z_and_p
 from udfs.kernel import Kernel
 from udfs.order_statistics import buckets, median_of_sorted, sort
 from udfs.series import from_arrow
@@ -38,8 +39,6 @@ THEIL_SEN = pa.struct(
     ]
 )
 THEIL_SEN_MINIMUM = 2
-
-NO_TIES = (0, 0.0, 0.0)
 
 Z_LOWER = -1.959963984540054
 """The 2.5 % quantile of the normal distribution: the interval of a slope holds 95 %."""
@@ -79,116 +78,42 @@ def _mann_kendall(offsets, t, v):
     rows = offsets.size - 1
     s = np.zeros(rows, np.int64)
     var_s, z, p, tau_a, tau_b = np.zeros(rows), np.zeros(rows), np.ones(rows), np.zeros(rows), np.full(rows, np.nan)
-    longest = _longest(offsets)
-    ordered, space = np.empty(longest), buckets(longest)
+    length = longest(offsets)
+    ordered, space = np.empty(length), buckets(length)
     for row in range(rows):
         x = v[offsets[row] : offsets[row + 1]]
         n = x.size
         if n < MANN_KENDALL_MINIMUM:
             continue
+        score, variance, tied_v, tied_t = kendall(x, t[offsets[row] : offsets[row + 1]], ordered, space)
         pairs = n * (n - 1) // 2
-        rising, falling = np.int64(0), np.int64(0)
-        for i in range(n - 1):
-            up, down = _count_signs(x[i + 1 :], x[i])
-            rising += up
-            falling += down
-        tied_t = _ties(t[offsets[row] : offsets[row + 1]])
-        if tied_t[0] > 0:
-            rising -= _rising_at_one_step(x, t[offsets[row] : offsets[row + 1]])
-        tied_v = NO_TIES
-        if rising + falling + tied_t[0] < pairs or tied_t[0] > 0:
-            ordered[:n] = x
-            sort(ordered[:n], space)
-            tied_v = _ties(ordered[:n])
-        score = rising - falling
-        variance = _variance(n, tied_v, tied_t)
         s[row] = score
         var_s[row] = variance
+        z[row], p[row] = z_and_p(score, variance)
         if score != 0:
-            z[row] = (score - 1.0 if score > 0 else score + 1.0) / math.sqrt(variance)
-            p[row] = math.erfc(abs(z[row]) / math.sqrt(2.0))
             tau_a[row] = score / pairs
-        if tied_v[0] < pairs and tied_t[0] < pairs:
-            tau_b[row] = score / math.sqrt(float(pairs - tied_v[0]) * float(pairs - tied_t[0]))
+        if tied_v < pairs and tied_t < pairs:
+            tau_b[row] = score / math.sqrt(float(pairs - tied_v) * float(pairs - tied_t))
     return s, var_s, z, p, tau_a, tau_b
-
-
-@compiled
-def _longest(offsets):
-    longest = 0
-    for row in range(offsets.size - 1):
-        longest = max(longest, offsets[row + 1] - offsets[row])
-    return longest
-
-
-@compiled
-def _count_signs(later, value):
-    """How many of `later` are above and below `value`."""
-    above = np.int64(0)
-    below = np.int64(0)
-    for i in range(later.size):
-        above += np.int64(later[i] > value)
-        below += np.int64(later[i] < value)
-    return above, below
-
-
-@compiled
-def _rising_at_one_step(x, t):
-    """Pairs of different values at one t. Series are sorted by (t, v): each was counted as rising."""
-    pairs = 0
-    for i in range(x.size - 1):
-        j = i + 1
-        while j < x.size and t[j] == t[i]:
-            pairs += x[j] > x[i]
-            j += 1
-    return pairs
-
-
-@compiled
-def _ties(ordered):
-    """Over the groups of k equal members: sum k(k-1)/2, sum k(k-1)(2k+5), sum k(k-1)(k-2)."""
-    pairs = 0
-    fives = 0.0
-    triples = 0.0
-    k = 1
-    for i in range(1, ordered.size + 1):
-        if i < ordered.size and ordered[i] == ordered[i - 1]:
-            k += 1
-        elif k > 1:
-            pairs += k * (k - 1) // 2
-            fives += k * (k - 1.0) * (2.0 * k + 5.0)
-            triples += k * (k - 1.0) * (k - 2.0)
-            k = 1
-    return pairs, fives, triples
-
-
-@compiled
-def _variance(n, tied_v, tied_t):
-    # Kendall (1970), eq. 5.3; without ties in t it is the usual correction.
-    variance = (n * (n - 1.0) * (2.0 * n + 5.0) - tied_v[1] - tied_t[1]) / 18.0
-    if tied_t[0] > 0 and tied_v[0] > 0:
-        variance += tied_v[2] * tied_t[2] / (9.0 * n * (n - 1.0) * (n - 2.0))
-        variance += 2.0 * tied_v[0] * tied_t[0] / (n * (n - 1.0))
-    return max(variance, 0.0)
 
 
 @compiled
 def _theil_sen(offsets, t, v):
     rows = offsets.size - 1
     slope, intercept, lower, upper = np.full((4, rows), np.nan)
-    work = workspace(_longest(offsets))
-    ordered = np.empty(_longest(offsets))
+    work = workspace(longest(offsets))
+    ordered = np.empty(longest(offsets))
     for row in range(rows):
         x = v[offsets[row] : offsets[row + 1]]
         at = t[offsets[row] : offsets[row + 1]]
         n = x.size
-        tied_t = _ties(at)
+        tied_t = ties(at)
         pairs = n * (n - 1) // 2 - tied_t[0]
         if pairs == 0:
             continue
         ordered[:n] = x
         sort(ordered[:n], work.buckets)
-        tied_v = _ties(ordered[:n])
+        tied_v = ties(ordered[:n])
         middle_1, middle_2 = (pairs - 1) // 2, pairs // 2
         first, last = middle_1, middle_2
         # Sen (1968), eq. 2.6; the order of operations is scipy's, so that the rounding of the ranks is, too.
@@ -200,11 +125,12 @@ def _theil_sen(offsets, t, v):
             last = min(int(np.rint((pairs - reach) / 2.0)), pairs - 1)
         put_series(x, at, work)
         low, median_1, median_2, high = slopes_at_ranks(n, pairs, first, middle_1, middle_2, last, work)
-        slope[row] = 0.5 * (median_1 + median_2)
+        # + 0.0: a slope between equal values may come out as -0.0, which SQL prints as it is.
+        slope[row] = 0.5 * (median_1 + median_2) + 0.0
         intercept[row] = median_of_sorted(ordered[:n]) - slope[row] * median_of_sorted(at)
         if has_interval:
-            lower[row] = low
-            upper[row] = high
+            lower[row] = low + 0.0
+            upper[row] = high + 0.0
     return slope, intercept, lower, upper
 
 

@@ -1,30 +1,20 @@
 -- The value of each season of each year: the mean of its months, or their sum where months are totals. Seasons without enough months
--- (`trends.min_months_share` of the study) are rows with n_months and no value, so that nobody takes a part of a year for a year.
-{{ config(enabled=needs('trends')) }}
-{% set trends = study('trends') %}
-with calendar as (
+-- (`trends.min_months_share` of the study), or that are not known, are rows with n_months and no value, so that nobody takes a part of a
+-- year for a year.
+{{ config(enabled=needs('patterns') or needs('trends')) }}
+with seasons as (
     select
+        series_id,
+        pixel_id,
         season,
-        cast(month_number as int) as month_number,
-        cast(year_shift as int) as year_shift,
-        count(*) over (partition by season) as n_months_of_season
-    from {{ ref('season_calendars') }}
-    where season in ({% for season in trends.seasons %}{{ literal(season) }}{{ ', ' if not loop.last }}{% endfor %})
-),
-
-seasons as (
-    select
-        monthly.series_id,
-        monthly.pixel_id,
-        calendar.season,
-        monthly.year + calendar.year_shift as year,
-        {{ mean('monthly.value') }} as mean,
-        sum(monthly.value) as total,
+        year,
+        {{ mean('value') }} as mean,
+        sum(value) as total,
         cast(count(*) as bigint) as n_months,
-        max(calendar.n_months_of_season) as n_months_of_season
-    from {{ ref('int_monthly') }} as monthly
-    inner join calendar on monthly.month_number = calendar.month_number
-    group by monthly.series_id, monthly.pixel_id, calendar.season, monthly.year + calendar.year_shift
+        cast(max(n_months_of_season) as bigint) as n_months_of_season,
+        min(case when is_known then 1 else 0 end) as is_known
+    from {{ ref('int_season_month') }}
+    group by series_id, pixel_id, season, year
 )
 
 select
@@ -32,9 +22,10 @@ select
     seasons.pixel_id,
     seasons.season,
     seasons.year,
-    case when seasons.n_months >= {{ number(trends.min_months_share) }} * seasons.n_months_of_season
+    case when seasons.is_known = 1 and seasons.n_months >= {{ number(study('trends').min_months_share) }} * seasons.n_months_of_season
         then case when series.monthly_statistic = 'total' then seasons.total else seasons.mean end
     end as value,
-    seasons.n_months
+    seasons.n_months,
+    seasons.n_months_of_season
 from seasons
 inner join {{ ref('int_series') }} as series on seasons.series_id = series.series_id

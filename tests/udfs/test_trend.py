@@ -237,3 +237,10 @@ def test_time_reversed_turns_the_sign(values):
     back, reverse = one_test(range(n), values[::-1]), one_line(range(n), values[::-1])
     assert (back["s"], back["z"], back["var_s"], back["p"]) == (-test["s"], -test["z"], test["var_s"], test["p"])
     assert reverse["slope"] == -line["slope"]
+
+
+def test_zero_has_no_sign():
+    """Slopes are taken pair by pair in both directions; -0.0 would be printed as it is."""
+    for n in (3, 8, 21, 50, 252):
+        line = one_line(range(n), [0.25] * n)
+        assert [math.copysign(1, line[name]) for name in ("slope", "slope_lower", "slope_upper")] == [1, 1, 1]
