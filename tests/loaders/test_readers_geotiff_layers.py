@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from datetime import date
@@ -121,6 +122,21 @@ def test_an_archive_of_one_map_is_read_one_of_several_is_not(tmp_path):
         out.write(path, "a.tif")
         out.write(path, "b.tif")
     assert _refused(archive, product) == "is a zip archive of 2 GeoTIFFs: unpack it first"
+
+
+def test_a_stack_of_dates_is_decoded_once_and_never_stale(tmp_path):
+    """Bands stored side by side are decoded together; a file that was written over is read anew."""
+    mapping = {"dates": "bands", "start": date(2020, 1, 1), "variables": [{"name": "sm", "band": 1}]}
+    path = tmp_path / "stack.tif"
+    for offset in (0, 1000):
+        stack = (np.arange(5 * 2 * 3, dtype=np.int16) + offset).reshape(5, 2, 3)
+        _write(path, stack, interleave="pixel", compress="deflate")
+        product = complete(find_product("raster"), "stack", None, mapping, [path])
+        granule = _inspect(path, product)
+        days = granule.dates
+        np.testing.assert_array_equal(geotiff.read_dense(granule, product, "sm", days), stack)
+        np.testing.assert_array_equal(geotiff.read_dense(granule, product, "sm", (days[1], days[4])), stack[[1, 4]])
+        os.utime(path, (offset, offset))  # the clock of some file systems is too coarse to tell two writes apart
 
 
 def test_what_is_no_map_is_named(tmp_path):

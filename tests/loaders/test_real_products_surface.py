@@ -35,7 +35,6 @@ BFAST = {"dates": "bands", "variables": [{"name": "ndvi", "unit": "0.0001"}]}
 
 # product, --as, mapping, files, grid (None: of its own), dates in the lake
 GEOTIFFS: list[tuple] = [
-    ("srtm_3s", None, None, "dem/srtm_hgt/N57E011.hgt", "srtm_3s", 0),
     ("srtm_3s", None, None, "dem/spdatalarge/srtm.tif", "srtm_3s", 0),
     ("raster", "zion_nlcd", None, "dem/spdatalarge/nlcd.tif", None, 0),
     ("raster", "mongon_dem", None, "dem/spdatalarge/dem.tif", None, 0),
@@ -51,6 +50,7 @@ GEOTIFFS: list[tuple] = [
     ("raster", "valparaiso_dem", None, "rfmerge_valparaiso/ValparaisoDEM5km.tif", "latlon_0p05", 0),
     ("raster", "sits", SITS, "modis_geotiff_ts/sits_mod13q1/*.jp2", "modis_sin_250m", 12),
     ("raster", "bfast", BFAST, "modis_geotiff_ts/modisraster.tif", "latlon_0p05", 275),
+    ("raster", "rain_of_valparaiso", {"dates": "bands", "start": "1983-01-01"}, "rfmerge_valparaiso/CHIRPS5km.tif", "latlon_0p05", 243),
     ("raster", "greenup", APPEEARS, "appeears/raster/*.tif", None, 1),
     ("sentinel1_ascending", None, None, "sentinel1_vv/*___A_*.tif", None, 1),
     ("sentinel1_descending", None, None, "sentinel1_vv/*___D_*.tif", None, 2),
