@@ -30,6 +30,44 @@
 {% macro spark__series(t, v) -%} collect_list(named_struct('t', cast({{ t }} as int), 'v', cast({{ v }} as double))) {%- endmacro %}
 
 
+{#- A list of plain doubles that are never NULL (Spark's aggregate drops NULLs), in no order: what kernels of a whole map take.
+    Usage: candidate_breaks({{ list_of('x') }}, ...) ... group by map_id -#}
+{% macro list_of(x) -%}{{ return(adapter.dispatch('list_of')(x)) }}{%- endmacro %}
+{% macro duckdb__list_of(x) -%} list(cast({{ x }} as double)) {%- endmacro %}
+{% macro spark__list_of(x) -%} collect_list(cast({{ x }} as double)) {%- endmacro %}
+
+
+{#- A list of structs in no order, a struct a row. `fields` is a mapping of name to expression, already of the type that the kernel takes:
+    Spark binds structs by position, so the order is the kernel's.
+    Usage: best_partition({{ struct_list({'cell': 'cell', 'n': 'n', 'sum_deviation': 'sum_deviation'}) }}, 8) -#}
+{% macro struct_list(fields) -%}{{ return(adapter.dispatch('struct_list')(fields)) }}{%- endmacro %}
+{% macro duckdb__struct_list(fields) -%}
+    list(struct_pack({% for name, value in fields.items() %}{{ name }} := {{ value }}{{ ', ' if not loop.last }}{% endfor %}))
+{%- endmacro %}
+{% macro spark__struct_list(fields) -%}
+    collect_list(named_struct({% for name, value in fields.items() %}'{{ name }}', {{ value }}{{ ', ' if not loop.last }}{% endfor %}))
+{%- endmacro %}
+
+
+{#- A row for each member of a list, in the select list of a subquery; fields of a struct are then read with a dot.
+    Usage: select map_id, {{ each_of('kernel(xs)') }} as found from ... -#}
+{% macro each_of(list) -%}{{ return(adapter.dispatch('each_of')(list)) }}{%- endmacro %}
+{% macro duckdb__each_of(list) -%} unnest({{ list }}) {%- endmacro %}
+{% macro spark__each_of(list) -%} explode({{ list }}) {%- endmacro %}
+
+
+{#- A list of expressions as doubles, NULLs and all. Usage: {{ doubles(['x_1', 'x_2']) }} -#}
+{% macro doubles(expressions) -%}{{ return(adapter.dispatch('doubles')(expressions)) }}{%- endmacro %}
+{% macro duckdb__doubles(expressions) -%} cast([{{ expressions | join(', ') }}] as double[]) {%- endmacro %}
+{% macro spark__doubles(expressions) -%} cast(array({{ expressions | join(', ') }}) as array<double>) {%- endmacro %}
+
+
+{#- Member `position`, from 1, of a list; NULL of a NULL list. -#}
+{% macro member(list, position) -%}{{ return(adapter.dispatch('member')(list, position)) }}{%- endmacro %}
+{% macro duckdb__member(list, position) -%} list_extract({{ list }}, {{ position }}) {%- endmacro %}
+{% macro spark__member(list, position) -%} element_at({{ list }}, {{ position }}) {%- endmacro %}
+
+
 {#- Days of the month of a date. -#}
 {% macro days_in_month(date) -%} day(last_day({{ date }})) {%- endmacro %}
 

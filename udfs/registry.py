@@ -6,9 +6,35 @@ module, name it here.
 
 from __future__ import annotations
 
-from udfs import distributions, preparation, trend
+from udfs import (
+    discretization,
+    distributions,
+    kriging,
+    partition,
+    permutation,
+    preparation,
+    regression,
+    semivariogram,
+    semivariogram_fit,
+    ssmi,
+    trend,
+    trend_variants,
+)
 from udfs.kernel import Kernel
 
-MODULES = (trend, preparation, distributions)
+MODULES = (
+    trend,
+    trend_variants,
+    preparation,
+    distributions,
+    ssmi,
+    discretization,
+    partition,
+    permutation,
+    regression,
+    semivariogram,
+    semivariogram_fit,
+    kriging,
+)
 
 KERNELS: tuple[Kernel, ...] = tuple(kernel for module in MODULES for kernel in module.KERNELS)

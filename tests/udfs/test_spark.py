@@ -45,6 +45,43 @@ def spark(tmp_path_factory):
     session.stop()
 
 
+LITERALS = (
+    "discretize([1.0, 2.5, 7.0, 8.0, 30.0], 'natural', 3)",
+    "candidate_breaks([1.0, 2.5, 7.0, 8.0, 30.0], 'equal,natural', 2, 3, 10)",
+    "stratum_of(7.0, [1.0, 2.5, 8.0, 30.0])",
+    "best_partition([{'cell': 1, 'n': 4::bigint, 'sum_deviation': 1.5::double},"
+    " {'cell': 2, 'n': 3::bigint, 'sum_deviation': -1.5::double}], 3)",
+    "permuted_q([{'row_index': 0, 'col_index': 0, 'deviation': 1.0::double, 'cell': 1},"
+    " {'row_index': 0, 'col_index': 1, 'deviation': -2.0::double, 'cell': 1},"
+    " {'row_index': 1, 'col_index': 0, 'deviation': 0.5::double, 'cell': 2},"
+    " {'row_index': 1, 'col_index': 1, 'deviation': 0.5::double, 'cell': 2}],"
+    " [{'candidate': 1, 'upper_cell': 1}, {'candidate': 1, 'upper_cell': 2}], 0.3, 9, 1)",
+    "partial_regression([{'y': 1.1::double, 'x': [1.0::double]}, {'y': 2.3::double, 'x': [2.0::double]},"
+    " {'y': 2.8::double, 'x': [3.0::double]}, {'y': 4.4::double, 'x': [4.0::double]},"
+    " {'y': 4.6::double, 'x': [5.0::double]}])",
+    "semivariogram([{'row_index': 0, 'col_index': 0, 'v': 1.0::double}, {'row_index': 0, 'col_index': 2, 'v': 4.0::double},"
+    " {'row_index': 3, 'col_index': 0, 'v': 2.5::double}], 100.0::double, 90.0::double, 400.0::double, 4)",
+    "semivariogram_geodesic([{'row_index': 0, 'col_index': 0, 'lon': 100.0::double, 'lat': 40.0::double, 'v': 1.0::double},"
+    " {'row_index': 1, 'col_index': 1, 'lon': 100.1::double, 'lat': 39.9::double, 'v': 3.0::double}], 50000.0::double, 5)",
+    "semivariogram_map([{'row_index': 0, 'col_index': 0, 'lon': 100.0::double, 'lat': 40.0::double, 'v': 1.0::double},"
+    " {'row_index': 1, 'col_index': 1, 'lon': 100.1::double, 'lat': 39.9::double, 'v': 3.0::double}], 50000.0::double, 5)",
+    "fit_semivariogram([{'lag_m': 1.0::double, 'n_pairs': 40::bigint, 'semivariance': 0.5::double},"
+    " {'lag_m': 2.0::double, 'n_pairs': 70::bigint, 'semivariance': 0.8::double},"
+    " {'lag_m': 3.0::double, 'n_pairs': 90::bigint, 'semivariance': 0.9::double}], 'spherical', 'n_over_h2', 0.0::double)",
+    "krige_weights([{'id': 1::bigint, 'x_m': 0.0::double, 'y_m': 0.0::double}, {'id': 2::bigint, 'x_m': 5.0::double, 'y_m': 1.0::double}],"
+    " 1.0::double, 2.0::double, 'exponential', 0.1::double, 1.0::double, 4.0::double)",
+    "ordinary_kriging([{'x_m': 0.0::double, 'y_m': 0.0::double, 'v': 3.0::double}, {'x_m': 5.0::double, 'y_m': 1.0::double, 'v': 4.0::double}],"
+    " 1.0::double, 2.0::double, 'exponential', 0.1::double, 1.0::double, 4.0::double)",
+)
+"""Calls whose arguments are written out, as DuckDB spells lists and structs."""
+
+
+def spelled_for_spark(query: str) -> str:
+    for ours, theirs in (("[", "array("), ("]", ")"), ("{", "named_struct("), ("}", ")"), ("': ", "', ")):
+        query = query.replace(ours, theirs)
+    return query
+
+
 def plain(value):
     """Rows as dicts, lists as lists: what DuckDB gives."""
     if hasattr(value, "asDict"):
@@ -72,14 +109,18 @@ def expected():
             "chi2_quantile": "chi2_quantile(0.975, 20)",
             "normal_quantile": "normal_quantile(0.975)",
         }
-        assert set(queries) == {kernel.name for kernel in udfs.KERNELS}
-        return {
+        found = {
             name: (
                 query.replace(built, SERIES.format(t="i", v="v")),
                 connection.execute(f"select {query} from range(10) as r(i)").fetchone()[0],
             )
             for name, query in queries.items()
         }
+        for query in LITERALS:
+            name = query.split("(")[0]
+            found[name] = (spelled_for_spark(query), connection.execute(f"select {query}").fetchone()[0])
+        assert set(found) == {kernel.name for kernel in udfs.KERNELS}
+        return found
 
 
 @pytest.mark.parametrize("name", [kernel.name for kernel in udfs.KERNELS])

@@ -1,0 +1,36 @@
+{{ config(enabled=needs('drivers')) }}
+-- The numbers are those of the kernel (int_correlation). A fit without residuals leaves no doubt and has no t.
+with pairs as (
+    {{ correlation_pairs({'n': 'units.n_complete', 'df': 'units.fit.df', 'r2': 'units.fit.r2', 'found': member('units.fit.factors', 'factors.position')}) }}
+),
+
+coefficients as (
+    select
+        study,
+        variable,
+        product,
+        layer,
+        unit_kind,
+        unit_id,
+        grid_id,
+        pixel_id,
+        factor,
+        time_step,
+        season,
+        period_kind,
+        period_start,
+        period_end,
+        on_values,
+        n,
+        found.partial_r as coefficient,
+        cast(case when found.partial_r is not null then df end as bigint) as df,
+        found.t as t_statistic,
+        case when abs(found.partial_r) >= 1 then cast(0 as double) else found.partial_r_p end as p
+    from pairs
+)
+
+select
+    *,
+    {{ significance_class('coefficient', 'p') }} as significance_class,
+    n < 10 as is_small_sample
+from coefficients
