@@ -57,6 +57,36 @@
 {%- endmacro %}
 
 
+{#- Top and bottom, cm, of a layer such as `0-5 cm` as [0.0, 5.0]; [none, none] for `surface`. -#}
+{% macro layer_limits(layer) -%}
+    {%- set limits = layer.replace(' cm', '').split('-') -%}
+    {{ return([limits[0] | float, limits[1] | float] if limits | length == 2 else [none, none]) }}
+{%- endmacro %}
+
+
+{#- The study's composites, numbered after its series: series_id, variable, product, layer, the `series` of their first layer, and
+    `members`, a list of series_id and thickness_cm. They are made of months (int_pixel_monthly), so study_series(), which is what is read
+    day by day, does not have them. -#}
+{% macro study_composites() -%}
+    {%- set delivered = study_series() -%}
+    {%- set numbered = [] -%}
+    {%- for entry in study('composites') -%}
+        {%- set members = [] -%}
+        {%- set parts = [] -%}
+        {%- for series in delivered if series.variable == entry.variable and series.product == entry.product and series.layer in entry.of -%}
+            {%- set limits = layer_limits(series.layer) -%}
+            {%- do members.append({'series_id': series.series_id, 'thickness_cm': limits[1] - limits[0]}) -%}
+            {%- do parts.append(series) -%}
+        {%- endfor -%}
+        {%- if members | length != entry.of | length -%}
+            {{ exceptions.raise_compiler_error('The composite ' ~ entry.layer ~ ' of ' ~ entry.variable ~ ' in ' ~ entry.product ~ ' names layers that are not series of the study: add them to `series`.') }}
+        {%- endif -%}
+        {%- do numbered.append({'series_id': delivered | length + loop.index, 'variable': entry.variable, 'product': entry.product, 'layer': entry.layer, 'series': parts[0], 'members': members}) -%}
+    {%- endfor -%}
+    {{ return(numbered) }}
+{%- endmacro %}
+
+
 {#- The column of a staging view that carries a variable at a layer: soil_moisture at `0-5 cm` is soil_moisture_0_5cm. -#}
 {% macro staged_column(variable, layer) -%}
     {%- if layer == 'surface' -%} {{ variable }}

@@ -25,21 +25,3 @@
 {% macro in_batch_of_pixels() -%}
     {{ in_batch('pixel_id', ref('int_pixel_region'), 'count(distinct grid_id) * ' ~ n_months_of_study() * (study_series() | length + study_composites() | length)) }}
 {%- endmacro %}
-
-
-{#- Benjamini and Hochberg (1995) over the rows of a partition, in two steps: ranks, then the smallest p m / i of all larger p. Equal p share
-    the largest i of their tie, which is m + 1 less their rank from the other end, and the window's frame takes in the whole tie. The
-    quotient comes first: p m / m is not always p.
-    Usage: select *, {{ ranks_from_largest('p', 'map_id') }} from ..., then select {{ adjusted_p('p', 'map_id') }} as p_adjusted -#}
-{% macro ranks_from_largest(p, partition_by) -%}
-    rank() over (partition by {{ partition_by }} order by {{ p }} desc nulls last) as rank_from_largest,
-    count({{ p }}) over (partition by {{ partition_by }}) as n_tests
-{%- endmacro %}
-{% macro adjusted_p(p, partition_by) -%}
-    case when {{ p }} is not null then
-        least(cast(1 as double), min({{ p }} * (n_tests / nullif(n_tests + 1 - rank_from_largest, 0))) over (
-            partition by {{ partition_by }} order by {{ p }} desc nulls last
-            range between unbounded preceding and current row
-        ))
-    end
-{%- endmacro %}

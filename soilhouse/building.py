@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from loaders.grids import register_grid
+from loaders.lake import Lake, LakeError
+from loaders.weights import refresh_weights
 from soilhouse import dbt
 from soilhouse.console import err
 from soilhouse.coverage import notes_on_coverage
@@ -55,6 +57,7 @@ def build(
         if not is_whole:
             _require_same_study(study.name, settings.database)
     register_grids(study, settings.lake)
+    bring_weights_up_to_date(settings.lake)
 
     err.print(f"Building {study.name}{f' ({study.title})' if study.title else ''} from {settings.lake}", markup=False)
     options = [
@@ -97,6 +100,17 @@ def register_grids(study: Study, lake: Path) -> None:
             raise UserError(
                 f"The study's grid cannot be kept in {lake}: {error}.", "Give the grid another name."
             ) from None
+
+
+def bring_weights_up_to_date(lake: Path) -> None:
+    """The weights between the lake's grids, which every load leaves up to date: for a lake of an earlier version.
+
+    Raises UserError when they cannot be computed or written.
+    """
+    try:
+        refresh_weights(Lake(lake).init())
+    except LakeError as error:
+        raise UserError(f"The weights between the grids of {lake} cannot be made: {error}.") from None
 
 
 def _default_study(settings: Settings) -> Study:

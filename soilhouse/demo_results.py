@@ -50,6 +50,28 @@ def _stable_remark(rows: Sequence[Row], truth: Truth) -> str:
     )
 
 
+def _planted_depth(row: Row, truth: Truth) -> Row:
+    known = truth.depth
+    region, year = row["region_id"], str(row["year"])
+    planted = known["planted_pattern"].get(region, {})
+    expected = known["expected_pattern"]
+    return {
+        "planted pattern": planted.get(year, "mixed"),
+        "expected pattern": "" if expected is None else expected[region][year],
+    }
+
+
+def _planted_drought(row: Row, truth: Truth) -> Row:
+    known = truth.depth
+    place = known["profile"].index(row["layer"])
+    expected = known["expected_mean_ssmi"]
+    return {"expected mean": None if expected is None else expected[row["region_id"]][str(row["year"])][place]}
+
+
+def _planted_share(row: Row, truth: Truth) -> Row:
+    return {"planted share": truth.drivers["variance_shares"].get(row["factor"], 0.0)}
+
+
 RESULTS = (
     Result(
         "Trend of soil moisture at 1 km by reach of the river, m3 m-3 a year",
@@ -114,6 +136,55 @@ RESULTS = (
         remark=lambda rows, truth: (
             f"Planted: the 36 km value is the mean of all 1,296 pixels of its cell, with an error of {truth.coarse['noise_sd']} on each of the\n"
             "days of overpass; the 1 km mean is that of the cell's pixels inside the basin, on every day."
+        ),
+    ),
+    Result(
+        "Depth pattern: deficit and surplus of soil moisture from the surface down to 50 cm, by reach and year",
+        """
+        select region_id, year(period_start) as year, pattern, fraction_of_area, previous_pattern, is_changed
+        from marts.fct_depth_pattern
+        where product = 'basin_soil_moisture_layers' and reference_kind = 'pixel_month' and period_kind = 'year'
+        order by region_id, year
+        """,
+        beside=_planted_depth,
+        remark=lambda rows, truth: (
+            f"Planted: a deficit or a surplus in each of the layers {', '.join(truth.depth['profile'])} of a reach and year; 10-30 cm is a composite\n"
+            "of two layers of the files. Runs of one sign are written once; fraction_of_area is the share of the reach whose own pixels show all of it."
+        ),
+    ),
+    Result(
+        "Index of soil moisture at each depth of the upper reach, and its share in moderate drought or worse in July",
+        """
+        with droughts as (
+            select layer, year(month) as year, sum(area_fraction) as drought_in_july
+            from marts.fct_drought_area
+            where product = 'basin_soil_moisture_layers' and region_id = 'upper' and scale_months = 1 and class_order <= -2 and month(month) = 7
+            group by layer, year(month)
+        )
+        select region_id, year, layer, mean_ssmi, state, fraction_deficit, drought_in_july
+        from marts.fct_depth_profile
+        inner join droughts using (layer)
+        where product = 'basin_soil_moisture_layers' and region_id = 'upper' and reference_kind = 'pixel_month'
+            and period_kind = 'year' and year(period_start) = year
+        order by year, depth_order
+        """,
+        beside=_planted_drought,
+        remark=lambda rows, truth: (
+            "Three years are the fewest that the index is given for: the odd one of three is at 1.15 standard deviations, the others at 0.58."
+        ),
+    ),
+    Result(
+        "What explains the map of mean soil moisture of the basin: the geographical detector's q",
+        """
+        select q_rank, factor, method, n_strata, q, p_permutation, q_upper_bound
+        from marts.fct_factor_detector
+        where product = 'basin_soil_moisture_1km' and region_id = 'basin' and period_kind = 'all'
+        order by q_rank
+        """,
+        beside=_planted_share,
+        remark=lambda rows, truth: (
+            f"Planted: shares of the variance. What a factor with strata can show of its share is less; land cover, whose strata are its classes,\n"
+            f"has a q of {truth.drivers['expected_q_land_cover']:.3f} in an exact analysis of the map. Sand and rain have no share: p_permutation says so."
         ),
     ),
     Result(

@@ -54,7 +54,7 @@ def run(settings: Settings, asked: argparse.Namespace, brief: bool = False) -> i
 
 def _refuse_beside_simulated(product: Product, asked: argparse.Namespace, lake: Path) -> None:
     """Real files in a product of the demo would be analysed as one with made-up ones; the demo's own may come again."""
-    takes_a_name = product.name in TEMPLATES or product.kind == "regions"
+    takes_a_name = product.name in TEMPLATES or product.kind in ("regions", "stations")
     name = asked.name if takes_a_name else product.name
     foreign = [path for path in asked.paths if not is_of_demo(Path(path))]
     if foreign and name in simulated_products(lake):

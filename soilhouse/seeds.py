@@ -23,3 +23,9 @@ def seasons() -> frozenset[str]:
 def variables() -> frozenset[str]:
     """Variables whose unit and monthly statistic are known."""
     return _column("variables", "variable")
+
+
+@cache
+def papers() -> frozenset[str]:
+    """Papers whose figures are known."""
+    return _column("published_values", "paper")

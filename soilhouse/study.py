@@ -22,7 +22,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from loaders.grids import GRIDS, Grid
-from loaders.names import COLUMN, NAME, checked_layer
+from loaders.names import COLUMN, NAME, checked_layer, layer_limits
 from loaders.nearest import suggestion
 from soilhouse.problems import Problem, StudyError
 from soilhouse.settings import PROJECT_FILE, project_root
@@ -192,6 +192,16 @@ class Series(_Part):
     valid_max: float | None = None
     monthly_statistic: Literal["mean", "total", "maximum"] | None = None
     coverage: SeriesCoverage | None = None
+    hours: Annotated[list[Annotated[float, Field(ge=0, le=24)]], Field(min_length=2, max_length=2)] | None = None
+    solar_time: Annotated[float, Field(ge=0, lt=24)] | None = None
+
+    @model_validator(mode="after")
+    def _one_time_of_day(self) -> Series:
+        if self.hours is not None and self.solar_time is not None:
+            raise ValueError("give `hours` or `solar_time`, not both")
+        if self.hours is not None and self.hours[0] >= self.hours[1]:
+            raise ValueError("hours are [from, to] within one day, such as [6, 9]; [0, 24] is the whole day")
+        return self
 
     @model_validator(mode="after")
     def _scaled_only_as_delivered(self) -> Series:
@@ -241,6 +251,28 @@ class Composite(_Part):
     product: Name
     layer: Annotated[str, AfterValidator(checked_layer)]
     of: Annotated[list[Annotated[str, AfterValidator(checked_layer)]], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _filled_by_its_parts(self) -> Composite:
+        for layer in (self.layer, *self.of):
+            if layer == "surface":
+                raise ValueError("`surface` has no depth: a composite is made of depth intervals such as `10-20 cm`")
+        top, bottom = layer_limits(self.layer)
+        reached = top
+        for part in sorted(self.of, key=layer_limits):
+            part_top, part_bottom = layer_limits(part)
+            if part_top < top or part_bottom > bottom:
+                raise ValueError(f"{part} is not within {self.layer}")
+            if part_top > reached:
+                raise ValueError(f"nothing fills {reached:g}-{part_top:g} cm of {self.layer}")
+            if part_top < reached:
+                raise ValueError(
+                    f"{part} overlaps with another of its layers: down to {reached:g} cm it is filled already"
+                )
+            reached = part_bottom
+        if reached < bottom:
+            raise ValueError(f"nothing fills {reached:g}-{bottom:g} cm of {self.layer}")
+        return self
 
 
 class Factor(_Part):
@@ -396,6 +428,15 @@ class Ssmi(_Part):
     kinds: Annotated[list[Literal["pixel_month", "layer_pooled"]], Field(min_length=1)]
     min_years: Annotated[int, Field(ge=2)]
     depth_periods: Annotated[list[Literal["all", "year"]], Field(min_length=1)]
+    epsilon_per_year: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _single_months_too(self) -> Ssmi:
+        if 1 not in self.scales:
+            raise ValueError("`scales` must hold 1: depth profiles are made of single months")
+        if len(set(self.scales)) < len(self.scales):
+            raise ValueError("a scale of `scales` comes twice")
+        return self
 
 
 class RankStability(_Part):
@@ -422,6 +463,7 @@ class Study(_Part):
     zones: list[Zone]
     season_rules: list[SeasonRule]
     stations: list[Name]
+    station_quality: list[Annotated[str, Field(min_length=1)]]
     sampling: Sampling
     exclude_frozen: bool
     coverage: Coverage
@@ -564,7 +606,7 @@ def parse(given: Mapping[str, Any]) -> tuple[Study | None, list[Problem]]:
 
 def _across(study: Mapping[str, Any]) -> Iterator[Problem]:
     """What one key cannot say about itself: names from seeds and from the time zone database, and entries that come twice."""
-    from soilhouse.seeds import seasons
+    from soilhouse.seeds import papers, seasons
 
     zone = study.get("time_zone")
     if isinstance(zone, str) and zone not in zoneinfo.available_timezones():
@@ -572,7 +614,19 @@ def _across(study: Mapping[str, Any]) -> Iterator[Problem]:
             "study.time_zone", f"{zone!r} is not a time zone. {suggestion(zone, zoneinfo.available_timezones())}"
         )
 
+    paper = study.get("paper")
+    if isinstance(paper, str) and paper not in papers():
+        yield Problem(
+            "study.paper", f"{paper!r} is not a paper of seeds/published_values.csv. {suggestion(paper, papers())}"
+        )
+
     rules = [r for r in _list(study.get("season_rules")) if isinstance(r, dict)]
+    for i, rule in enumerate(_list(study.get("season_rules"))):
+        if isinstance(rule, dict) and rule.get("season") in seasons():
+            yield Problem(
+                f"study.season_rules[{i}].season",
+                f"{rule['season']!r} is a season of seeds/season_calendars.csv already: give the rule a name of its own",
+            )
     known_seasons = [*seasons(), *(r["season"] for r in rules if isinstance(r.get("season"), str))]
     for key, possible in (("trends", known_seasons), ("drivers", seasons()), ("correlations", seasons())):
         part = study.get(key)
@@ -608,6 +662,19 @@ def _across(study: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _twice(
         "study.series", [(s.get("variable"), s.get("product"), s.get("layer", "surface")) for s in series]
     )
+    named = [(s.get("variable"), s.get("product"), s.get("layer", "surface")) for s in series]
+    composites = [
+        (c.get("variable"), c.get("product"), c.get("layer"))
+        for c in _list(study.get("composites"))
+        if isinstance(c, dict)
+    ]
+    yield from _twice("study.composites", composites)
+    for i, entry in enumerate(composites):
+        if entry in named:
+            yield Problem(
+                f"study.composites[{i}]",
+                f"is a series already: study.series[{named.index(entry)}]; a series of the study has one source",
+            )
     yield from _twice("study.grids", [g.get("name") for g in _list(study.get("grids")) if isinstance(g, dict)])
     for key in ("groups", "stations"):
         yield from _twice(f"study.{key}", _list(study.get(key)))
@@ -625,6 +692,17 @@ def _references(study: Mapping[str, Any], series: list[dict]) -> Iterator[Proble
                 yield Problem(
                     f"study.composites[{i}].of[{j}]",
                     f"{layer!r} of {entry.get('variable')} in {entry.get('product')} is not one of the study's series: add it to `series`",
+                )
+        members = [
+            s
+            for s in series
+            if (s.get("variable"), s.get("product")) == (entry.get("variable"), entry.get("product"))
+            and s.get("layer") in _list(entry.get("of"))
+        ]
+        for key in ("unit", "monthly_statistic"):
+            if len({str(s.get(key)) for s in members}) > 1:
+                yield Problem(
+                    f"study.composites[{i}].of", f"its series differ in `{key}`: a mean of them means nothing"
                 )
     held |= {(c.get("variable"), c.get("product"), c.get("layer")) for c in composites}
     for key in ("factors", "season_rules"):

@@ -34,9 +34,14 @@ def problems_with_lake(study: Mapping[str, Any], lake: Path) -> tuple[list[Probl
     for i, entry in enumerate(entries if isinstance(entries, list) else []):
         if isinstance(entry, dict):
             problems += _series(f"study.series[{i}]", entry, products, holdings, study.get("period"), notes)
+    factors = study.get("factors")
+    for i, entry in enumerate(factors if isinstance(factors, list) else []):
+        if isinstance(entry, dict):
+            problems += _factor(f"study.factors[{i}]", entry, products, holdings)
+    problems += _drivers(study)
     stations = study.get("stations")
     for i, name in enumerate(stations if isinstance(stations, list) else []):
-        problems += _station_product(f"study.stations[{i}]", name, products, holdings)
+        problems += _station_product(f"study.stations[{i}]", name, products, holdings, study.get("period"), notes)
     problems += _region(study.get("region"), holdings)
     problems += _groups(study.get("groups"))
     return problems, list(dict.fromkeys(notes))
@@ -48,6 +53,8 @@ def load_command(product: str, products: Mapping[str, Product], lake: Path) -> s
     if known is None or product not in all_products():
         template, grid = ("table", "GRID") if known is None else (known.kind, known.grid)
         template = {"gridded": "raster"}.get(template, template)
+        if known is not None and known.format in all_products():
+            template = known.format  # a format that is a product too: a network's files under a name of their own
         command = f"soilhouse load {template} FILES --as {product}"
         command += f" --grid {grid}" if grid not in ("none", "from_file") else ""
     else:
@@ -78,12 +85,7 @@ def _series(
         return
 
     built_in = all_products()
-    if product.time_step == "instant" and name not in built_in:
-        yield Problem(
-            f"{path}.product",
-            f"{name} has times of day; the warehouse takes daily values of a table of your own: make it daily first",
-        )
-        return
+    yield from _times_of_day(path, entry, product, name in built_in)
     if name in built_in:
         yield from _delivered(path, entry, product)
     else:
@@ -102,6 +104,23 @@ def _series(
             f" Load any file of it again: {load_command(name, products, holdings.lake)}",
         )
     yield from _months(path, name, holdings, period, notes)
+
+
+def _times_of_day(path: str, entry: Mapping[str, Any], product: Product, is_built_in: bool) -> Iterator[Problem]:
+    """`hours` and `solar_time` are about products with times of day; one of the user's own needs `hours`."""
+    asked = [key for key in ("hours", "solar_time") if entry.get(key) is not None]
+    if product.time_step != "instant":
+        for key in asked:
+            yield Problem(f"{path}.{key}", f"{product.name} has no times of day")
+    elif not is_built_in and entry.get("hours") is None:
+        yield Problem(
+            path,
+            f"needs `hours`: {product.name} has times of day. [0, 24] takes the mean of the day, [6, 9] that of the morning",
+        )
+    elif "solar_time" in asked and not (is_built_in and product.format == "subdaily"):
+        yield Problem(f"{path}.solar_time", f"{product.name} cannot be sampled at a solar time: give `hours`")
+    elif asked and entry.get("variable") == "precipitation" and is_built_in:
+        yield Problem(f"{path}.{asked[0]}", "precipitation is the total of the day: leave it out")
 
 
 def _not_usable(
@@ -169,6 +188,59 @@ def _brought(path: str, entry: Mapping[str, Any], product: Product) -> Iterator[
             )
 
 
+def _factor(
+    path: str, entry: Mapping[str, Any], products: Mapping[str, Product], holdings: Holdings
+) -> Iterator[Problem]:
+    """A column of a product without dates; what a series or a coordinate may be is seen without the lake."""
+    name, column = entry.get("product"), entry.get("column")
+    if not isinstance(name, str) or not isinstance(column, str):
+        return
+    static = {n: p for n, p in products.items() if p.time_step == "static" and p.kind in DATED_KINDS}
+    product = products.get(name)
+    if product is None:
+        load = load_command(name, products, holdings.lake)
+        yield Problem(
+            f"{path}.product",
+            f"{name!r} is not a product. {suggestion(name, static)} If it is data of your own: {load}",
+        )
+        return
+    if name not in static:
+        dated = product.time_step not in ("static", "from_file") and product.kind in DATED_KINDS
+        what = "has dates: name it in `series`, and the factor by `variable`" if dated else "is no map"
+        yield Problem(f"{path}.product", f"{name} {what}. Products without dates: {suggestion(name, static)}")
+        return
+    columns = {v.name: v for v in product.variables}
+    if column not in columns:
+        yield Problem(f"{path}.column", f"{column!r} is not a column of {name}. {suggestion(column, columns)}")
+    elif columns[column].dtype == "string":
+        yield Problem(
+            f"{path}.column", f"{column!r} of {name} is text, not a number: give its classes codes before the load"
+        )
+    if not holdings.is_static(name):
+        yield Problem(
+            f"{path}.product",
+            f"{name} is not loaded into {holdings.lake}. Load it: {load_command(name, products, holdings.lake)}",
+        )
+
+
+def _drivers(study: Mapping[str, Any]) -> Iterator[Problem]:
+    """What the detectors need beside their keys: something to explain, and something that explains it."""
+    groups, drivers, series = (study.get(key) for key in ("groups", "drivers", "series"))
+    if not isinstance(groups, list) or "drivers" not in groups or not isinstance(drivers, dict):
+        return
+    known = {s.get("variable") for s in series if isinstance(s, dict)} if isinstance(series, list) else set()
+    known = {variable for variable in known if isinstance(variable, str)}
+    targets = drivers.get("targets")
+    for i, target in enumerate(targets if isinstance(targets, list) else []):
+        if isinstance(target, str) and target not in known:
+            yield Problem(
+                f"study.drivers.targets[{i}]",
+                f"{target!r} is not a variable of the study's series. {suggestion(target, known)}",
+            )
+    if not study.get("factors"):
+        yield Problem("study.factors", "is empty: the group drivers explains targets by factors (docs/study_file.md)")
+
+
 def _months(path: str, name: str, holdings: Holdings, period: Any, notes: list[str]) -> Iterator[Problem]:
     start, end = (period.get(k) for k in ("start", "end")) if isinstance(period, dict) else (None, None)
     try:
@@ -189,7 +261,9 @@ def _months(path: str, name: str, holdings: Holdings, period: Any, notes: list[s
         notes.append(f"{name}: {len(within)} of the period's {asked} months are loaded ({month_ranges(within)})")
 
 
-def _station_product(path: str, name: Any, products: Mapping[str, Product], holdings: Holdings) -> Iterator[Problem]:
+def _station_product(
+    path: str, name: Any, products: Mapping[str, Product], holdings: Holdings, period: Any, notes: list[str]
+) -> Iterator[Problem]:
     if not isinstance(name, str):
         return
     known = {n for n, p in products.items() if p.kind == "stations" and not p.is_template}
@@ -197,12 +271,22 @@ def _station_product(path: str, name: Any, products: Mapping[str, Product], hold
         yield Problem(
             path,
             f"{name!r} is not a product of stations. {suggestion(name, known)}"
-            f" Load stations of your own: {load_command('stations', products, holdings.lake)} --as {name}",
+            f" Load stations of your own: {load_command('stations', products, holdings.lake)} --as {name};"
+            f" files of the International Soil Moisture Network: {load_command('ismn', products, holdings.lake)} --as {name}",
         )
     elif name not in holdings.station_products():
         yield Problem(
             path, f"{name} is not loaded into {holdings.lake}. Load it: {load_command(name, products, holdings.lake)}"
         )
+    elif not holdings.months(name):
+        yield Problem(
+            path,
+            f"{name} has stations but no measurements in {holdings.lake}. Load them:"
+            f" {load_command(name, products, holdings.lake)}",
+        )
+    else:
+        # stations without a day in the period are no mistake of a study of many networks, but may surprise
+        notes += [problem.reason for problem in _months(path, name, holdings, period, notes)]
 
 
 def _region(region: Any, holdings: Holdings) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from tests.warehouse import REPOSITORY, Finished, run_dbt
 
 PERIOD = {"start": "2018-01-01", "end": "2021-01-01"}
 # A staging view that stages whatever a study names has no product of its own.
-_SHARED_VIEWS = ("stg_custom", "stg_stations")
+_SHARED_VIEWS = ("stg_custom", "stg_factor", "stg_stations")
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,49 @@ def study_of_everything() -> dict[str, Any]:
         "time_zone": "Asia/Shanghai",
         "region": {"set": "basins", "ids": ["upper", "lower"]},
         "series": [*delivered, own, {"variable": "ndvi", "product": "own", "column": "greenness"}],
+        "factors": [
+            {
+                "factor": "elevation",
+                "product": "terrain",
+                "column": "height",
+                "valid_min": -500,
+                "method": "natural",
+                "k": 5,
+            },
+            {"factor": "slope", "product": "terrain", "column": "slope", "scale": 0.1},
+            {
+                "factor": "land_cover",
+                "product": "terrain",
+                "column": "cover",
+                "kind": "categorical",
+                "exclude": [0, 17],
+            },
+            {"factor": "lat", "coordinate": "lat"},
+            {"factor": "rain", "variable": "precipitation", "product": "chirps_monthly"},
+            {"factor": "greenness", "variable": "ndvi", "product": "own"},
+            {"factor": "lon", "coordinate": "lon"},
+        ],
+        "drivers": {
+            "factors": ["elevation", "slope", "land_cover", "lat", "rain", "greenness"],
+            "periods": ["all", "year", "season", "month"],
+            "optimise": "first_small_gain",
+            "choose": "once",
+        },
         "stations": ["stations"],
-        "trends": {"time_steps": ["month", "year"], "seasons": ["annual", "DJF"]},
+        "trends": {
+            "time_steps": ["month", "year"],
+            "seasons": ["annual", "DJF", "growing"],
+            "tests": ["seasonal_kendall", "hamed_rao", "trend_free_prewhitening"],
+        },
+        "season_rules": [{"season": "growing", "variable": "ndvi", "product": "own", "above": 0.3}],
+        "zones": [
+            {"factor": "elevation", "k": 3},
+            {"factor": "slope", "breaks": [-1.5, 5.0]},
+            {"factor": "land_cover"},
+        ],
+        "paper": "heihe",
+        "sampling": {"kind": "systematic", "spacing_m": 5000.0, "seed": 1},
+        "variograms": {"map": True},
     }
 
 

@@ -73,6 +73,14 @@ _EMPTY = {
         "pixel_id": pl.Int64,
         "fraction": pl.Float64,
     },
+    "weights": {
+        "source_grid_id": pl.String,
+        "target_grid_id": pl.String,
+        "method": pl.String,
+        "source_pixel_id": pl.Int64,
+        "target_pixel_id": pl.Int64,
+        "weight": pl.Float64,
+    },
     "stations": {
         "product": pl.String,
         "station_id": pl.String,
@@ -84,6 +92,21 @@ _EMPTY = {
         "land_cover": pl.String,
         "method": pl.String,
     },
+}
+
+
+# A file of stations has a column for everything that stations measure.
+_STATION_COLUMNS = {
+    "sensor": pl.String,
+    "soil_moisture_m3m3": pl.Float64,
+    "soil_moisture_volume_percent": pl.Float64,
+    "soil_moisture_mass_percent": pl.Float64,
+    "bulk_density_g_cm3": pl.Float64,
+    "soil_temperature_c": pl.Float64,
+    "air_temperature_c": pl.Float64,
+    "precipitation_mm": pl.Float64,
+    "quality": pl.String,
+    "provider_quality": pl.String,
 }
 
 
@@ -147,13 +170,42 @@ class Warehouse:
         time_step: str = "day",
         fills: Mapping[str, float] | None = None,
     ) -> None:
-        """Put a product in: `rows` has pixel_id, obs_date and its variables; one file a month, as the loaders write."""
+        """Put a product in: `rows` has pixel_id, obs_date and its variables; one file a month, as the loaders write.
+
+        Rows of stations have station_id, layers and obs_time too, and may leave out what was not measured.
+        """
+        if "station_id" in rows.columns:
+            missing = {name: kind for name, kind in _STATION_COLUMNS.items() if name not in rows.columns}
+            rows = rows.with_columns(pl.lit(None, kind).alias(name) for name, kind in missing.items())
         dates = rows["obs_date"]
         for (year, month), part in rows.group_by(dates.dt.year().alias("y"), dates.dt.month().alias("m")):
             self._write(
                 f"raw/{product}/year={year}/month={month:02d}/{product}_{year}-{month:02d}.parquet",
                 part.sort("pixel_id", "obs_date"),
             )
+        self._catalog(product, grid_id, rows, time_step, fills or {})
+
+    def static(
+        self, product: str, grid_id: str, rows: pl.DataFrame, *, fills: Mapping[str, float] | None = None
+    ) -> None:
+        """Put a product without dates in: `rows` has pixel_id and its variables."""
+        self._write(f"raw/{product}/static/{product}.parquet", rows.sort("pixel_id"))
+        self._catalog(product, grid_id, rows, "static", fills or {})
+
+    def weights(self, source: str, target: str, pairs: pl.DataFrame) -> None:
+        """Put the weights of two grids in: columns source_pixel_id, target_pixel_id, as `nearest` has them."""
+        schema = _EMPTY["weights"]
+        self._write(
+            f"weights/{source}__{target}__nearest.parquet",
+            pairs.with_columns(
+                source_grid_id=pl.lit(source), target_grid_id=pl.lit(target), method=pl.lit("nearest"), weight=1.0
+            ).select(pl.col(name).cast(kind) for name, kind in schema.items()),
+        )
+
+    def _catalog(
+        self, product: str, grid_id: str, rows: pl.DataFrame, time_step: str, fills: Mapping[str, float]
+    ) -> None:
+        dates = rows["obs_date"] if "obs_date" in rows.columns else pl.Series([None], dtype=pl.Date)
         variables = [name for name in rows.columns if name not in ("pixel_id", "obs_date")]
         text = dict.fromkeys(("title", "format", "source", "citation", "shares_input_with"), "")
         self._write(
@@ -182,7 +234,7 @@ class Warehouse:
                     "product": product,
                     "column_name": variables,
                     "dtype": [str(rows[name].dtype).lower() for name in variables],
-                    "fill_value": pl.Series([(fills or {}).get(name) for name in variables], dtype=pl.Float64),
+                    "fill_value": pl.Series([fills.get(name) for name in variables], dtype=pl.Float64),
                     "unit": "",
                     "description": "",
                 }
@@ -199,7 +251,7 @@ class Warehouse:
                     "sha256": "0" * 64,
                     "first_date": dates.min(),
                     "last_date": dates.max(),
-                    "n_months": rows.select(dates.dt.truncate("1mo").n_unique()).item(),
+                    "n_months": dates.dt.truncate("1mo").n_unique(),
                 }
             ).with_columns(pl.col("n_months").cast(pl.Int32)),
         )

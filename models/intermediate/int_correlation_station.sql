@@ -21,7 +21,8 @@ with stations as (
 ),
 
 places as (
-    select product, station_id, lon, lat from {{ ref('dim_station') }}
+    select product, station_id, lon, lat from {{ read_lake('stations') }}
+    where product in ({{ literals(study('stations')) }})
 ),
 
 -- Kilometres on a plane around the station: exact enough to tell which of a few neighbouring centres is nearest.

@@ -45,6 +45,8 @@ select
     cast(years.n_months as bigint) as n_months
 from years
 inner join periods on periods.period_kind = 'year' and years.year = year(periods.period_start)
+-- A part of a year is no year: against the whole layer it would carry its season.
+where years.n_months >= 12 * {{ number(study('trends').min_months_share) }}
 union all
 select
     years.series_id,

@@ -1,5 +1,5 @@
 -- The months that patterns and trends are computed from: covered ones, narrow.
-{{ config(materialized='view', enabled=needs('patterns') or needs('trends')) }}
+{{ config(materialized='view', enabled=needs('patterns') or needs('trends') or needs('drivers')) }}
 select
     series_id,
     pixel_id,

@@ -1,4 +1,4 @@
--- What the study analyses, one row a variable, product and layer. `series_id` stands for the three (and for the grid and the unit)
+-- What the study analyses, one row a variable, product and layer: its series, then its composites. `series_id` stands for the three (and for the grid and the unit)
 -- in the intermediate models, so that billions of rows are grouped by a number and labelled at the end.
 with asked as (
     {% for series in study_series() %}
@@ -19,6 +19,20 @@ with asked as (
         cast(null as string) as given_unit, cast(null as string) as given_statistic, cast(null as double) as given_epsilon, cast(null as int) as min_days, cast(null as int) as min_dekads
     where false
     {% endfor %}
+    {%- for composite in study_composites() %}
+    union all
+    -- Which days a month needs was asked of the layers that it is made of.
+    select
+        {{ composite.series_id }} as series_id,
+        {{ literal(composite.variable) }} as variable,
+        {{ literal(composite.product) }} as product,
+        {{ literal(composite.layer) }} as layer,
+        {{ literal(composite.series.get('unit')) }} as given_unit,
+        {{ literal(composite.series.get('monthly_statistic')) }} as given_statistic,
+        {{ number(study('trends').epsilon.get(composite.variable)) }} as given_epsilon,
+        cast(null as int) as min_days,
+        cast(null as int) as min_dekads
+    {%- endfor %}
 ),
 
 products as (

@@ -21,7 +21,18 @@ PROMISING = [
 ]
 
 # Places, dates and provenance; every other column is a DOUBLE that was measured or modelled.
-_NOT_NUMBERS = {"pixel_id", "obs_date", "year", "month", "product", "station_id", "layer", "quality", "series_id"}
+_NOT_NUMBERS = {
+    "pixel_id",
+    "obs_date",
+    "year",
+    "month",
+    "product",
+    "station_id",
+    "layer",
+    "quality",
+    "series_id",
+    "factor_id",
+}
 _NOT_NUMBERS |= {"sensor", "variable", "unit", "obs_time"}
 # The limits of a layer are what the file says of its place, not what was measured.
 _PLACES = {"layer_top_cm", "layer_bottom_cm"}

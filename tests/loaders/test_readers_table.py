@@ -196,7 +196,7 @@ REFUSALS = {
     "no lon": (lambda t: _write(t / "a.csv", ROWS.replace("lon", "longitude")), "has no column 'lon' \\(longitude of the point, degrees\\).*; it has date, lat, longitude, sm"),
     "no date": (lambda t: _write(t / "a.csv", ROWS.replace("date", "dates")), "has no column 'date' .*is it 'dates'"),
     "no variable": (lambda t: _write(t / "a.csv", ROWS.replace("sm", "tp")), "has no variable sm; it has tp"),
-    "off the grid": (lambda t: _write(t / "a.csv", ROWS.replace("10.375", "10.3")), r"1 of its 2 points do not lie on grid latlon_0p25: the worst, lon 10\.300000, lat 49\.875000, is 0\.30 of a cell from the nearest centre; they fit no other"),
+    "off the grid": (lambda t: _write(t / "a.csv", ROWS.replace("10.375", "10.3001")), r"1 of its 2 points do not lie on grid latlon_0p25: the worst, lon 10\.300100, lat 49\.875000, is 0\.30 of a cell from the nearest centre; they fit no other"),
     "other grid": (lambda t: _write(t / "a.csv", ROWS.replace("10.375", "10.25").replace("10.125", "10.5").replace("49.875", "50.25")), r"they would fit era5_0p25"),
     "swapped": (lambda t: _write(t / "a.csv", ROWS.replace("10.375", "120").replace("lon,lat", "lat,lon")), "columns lon and lat swapped"),
     "missing place": (lambda t: _write(t / "a.csv", ROWS.replace("10.375,", ",")), "has no lon in line 3"),

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from tests.marts import reference
+from tests.marts.seasons import ruled  # noqa: F401  (a fixture: built once a session for all modules)
 from tests.warehouse import Warehouse, small_grid
 
 START, END = date(2005, 4, 1), date(2016, 10, 1)

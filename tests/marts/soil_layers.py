@@ -24,6 +24,7 @@ COMPOSITE, MEMBERS = "10-40 cm", ("10-20 cm", "20-40 cm")
 PROFILE = ("0-10 cm", "10-40 cm", "40-50 cm", "50-100 cm")
 CONSTANT, LATE = 3, 11
 MIN_YEARS, MIN_VALID = 4, 5
+MIN_MONTHS_SHARE = 0.75
 SCALES = (1, 3, 6)
 MARTS = (
     "fct_ssmi_monthly",
@@ -103,7 +104,7 @@ def built() -> Layers:
             {"variable": "precipitation", "product": "deep", "column": "rain"},
         ],
         "composites": [{"variable": "soil_moisture", "product": "deep", "layer": COMPOSITE, "of": list(MEMBERS)}],
-        "trends": {"min_valid": MIN_VALID},
+        "trends": {"min_valid": MIN_VALID, "min_months_share": MIN_MONTHS_SHARE},
         "ssmi": {
             "reference": {"start": str(REFERENCE[0]), "end": str(REFERENCE[1])},
             "scales": list(SCALES),

@@ -17,7 +17,7 @@ from soilhouse import demo_results
 from soilhouse.study import given_default_study
 from tests.marts import real, soil_layers
 from tests.marts.reference import assert_same
-from tests.marts.soil_layers import COMPOSITE, END, LAYERS, MEMBERS, MIN_VALID, PROFILE, START, Layers
+from tests.marts.soil_layers import COMPOSITE, END, LAYERS, MEMBERS, MIN_MONTHS_SHARE, MIN_VALID, PROFILE, START, Layers
 from tests.marts.test_ssmi import SMALLEST, layer_pooled, of_members, pixel_month, state
 from tests.warehouse import Warehouse
 
@@ -55,8 +55,10 @@ def pixel_means(built) -> pl.DataFrame:
     for kind, start, end in periods():
         inside = months.filter((pl.col("month") >= start) & (pl.col("month") < end))
         means = inside.group_by("layer", "pixel_id", "reference_kind", "reference_region_id").agg(
-            pl.col("ssmi").mean().clip(pl.col("ssmi").min(), pl.col("ssmi").max())
+            pl.col("ssmi").mean().clip(pl.col("ssmi").min(), pl.col("ssmi").max()), pl.len().alias("n_months")
         )
+        if kind == "year":
+            means = means.filter(pl.col("n_months") >= 12 * MIN_MONTHS_SHARE)
         parts.append(means.with_columns(period_kind=pl.lit(kind), period_start=pl.lit(start), period_end=pl.lit(end)))
     found = pl.concat(parts).join(built.members, on="pixel_id")
     return found.filter(

@@ -21,6 +21,8 @@ SEED = 20180101
 # A name of a region may hold anything.
 UPPER = "upper reach's \\n"
 
+DEPTHS = ("0-10 cm", "10-20 cm", "20-50 cm")
+
 # Pixels that are unlike the others.
 CONSTANT, MOSTLY_MISSING, TIED = 0, 1, 2
 
@@ -36,8 +38,11 @@ def build_lake(root: Path) -> Warehouse:
     house.product("field", "fine", _field(random), fills={"sm": FILL, "temperature": FILL})
     house.product("esa_cci_combined", "coarse", _flagged(random))
     house.product("spl2smp", "coarse", _overpasses(random), time_step="instant")
+    house.product("era5_land_hourly", "coarse", _hours(), time_step="instant")
     house.product("chirps_monthly", "fine", _monthly_rain(random), time_step="month", fills={"precipitation": FILL})
     _stations(house, random)
+    _terrain(house, grid)
+    house.product("deep", "fine", _deep(random), time_step="month", fills={f"sm_{k}": FILL for k in range(3)})
     house.study = study()
     return house
 
@@ -63,16 +68,57 @@ def study() -> dict:
             {"variable": "soil_moisture", "product": "esa_cci_combined", "layer": "0-5 cm"},
             {"variable": "soil_moisture", "product": "spl2smp", "layer": "0-5 cm"},
             {"variable": "precipitation", "product": "chirps_monthly"},
+            {"variable": "skin_temperature", "product": "era5_land_hourly", "solar_time": 10.5},
+            {"variable": "air_temperature", "product": "era5_land_hourly", "hours": [6, 9]},
+            {"variable": "precipitation", "product": "era5_land_hourly"},
+            *(
+                {"variable": "soil_moisture", "product": "deep", "layer": layer, "column": f"sm_{k}"}
+                for k, layer in enumerate(DEPTHS)
+            ),
         ],
+        "composites": [
+            {"variable": "soil_moisture", "product": "deep", "layer": "10-50 cm", "of": ["10-20 cm", "20-50 cm"]}
+        ],
+        "ssmi": {"reference": {"start": START, "end": END}, "scales": [1, 2, 3], "min_years": 2},
+        "factors": [
+            {"factor": "elevation", "product": "terrain", "column": "height", "unit": "m"},
+            {"factor": "land_cover", "product": "terrain", "column": "cover", "kind": "categorical", "exclude": [17]},
+            {"factor": "clay", "product": "soil", "column": "clay", "method": "natural", "k": 3},
+            {"factor": "lat", "coordinate": "lat"},
+            {"factor": "rain", "variable": "precipitation", "product": "chirps_monthly"},
+            {"factor": "air_temperature", "variable": "air_temperature", "product": "field"},
+        ],
+        "drivers": {
+            "periods": ["all", "year", "season"],
+            "seasons": ["DJF", "JJA"],
+            "min_pixels": 8,
+            "k_max": 5,
+            "permutations": 9,
+        },
+        "correlations": {
+            "unit_kinds": ["pixel", "region", "station"],
+            "time_steps": ["month", "year"],
+            "seasons": ["annual", "JJA"],
+            "min_valid": 4,  # of three values the last digits of an almost perfect t are chance
+        },
         "stations": ["network"],
         "trends": {
             "time_steps": ["month", "year"],
-            "seasons": ["annual", "JJA", "DJF"],
+            "seasons": ["annual", "JJA", "DJF", "warm"],
             "min_valid": 3,
             "min_months_share": 0.6,
+            "tests": ["seasonal_kendall", "hamed_rao", "trend_free_prewhitening"],
         },
+        "season_rules": [{"season": "warm", "variable": "air_temperature", "product": "field", "above": 8.0}],
+        "zones": [
+            {"factor": "elevation", "k": 3},
+            {"factor": "lat", "breaks": [39.965, 39.985]},
+            {"factor": "land_cover"},
+        ],
+        "paper": "heihe",
         "stability": {"periods": ["all", "year"]},
         "rank_stability": {"max_lag_months": 3},
+        "variograms": {"n_bins": 5, "map": True, "variables": ["soil_moisture", "precipitation"]},
     }
 
 
@@ -137,12 +183,68 @@ def _overpasses(random: np.random.Generator) -> pl.DataFrame:
     return pl.concat(parts)
 
 
+def _hours() -> pl.DataFrame:
+    """A month by the hour: temperatures, and rain that accumulates from 00 UTC; some hours lack."""
+    random = np.random.default_rng(SEED + 1)
+    hours = pl.DataFrame({"obs_time": pl.datetime_range(datetime(2018, 6, 1), datetime(2018, 7, 1), "1h", eager=True)})
+    rows = _pixels(9).join(hours, how="cross").sort("pixel_id", "obs_time")
+    n = len(rows)
+    rain = pl.Series(random.gamma(0.1, 0.001, n))
+    # the hour that ends at 00:00 closes the day before
+    day = (pl.col("obs_time") - pl.duration(minutes=30)).dt.date()
+    rows = rows.with_columns(
+        pl.col("obs_time").dt.cast_time_unit("us"),
+        obs_date=pl.col("obs_time").dt.date(),
+        tp=rain,
+    ).with_columns(tp=pl.col("tp").cum_sum().over("pixel_id", day).cast(pl.Float32))
+    layers = {f"{kind}{k}": pl.lit(None, pl.Float32) for kind in ("swvl", "stl") for k in range(1, 5)}
+    temperatures = {name: pl.Series(random.uniform(270, 310, n), dtype=pl.Float32) for name in ("t2m", "skt")}
+    return rows.with_columns(**layers, **temperatures).filter(pl.Series(random.random(n) > 0.001))
+
+
 def _monthly_rain(random: np.random.Generator) -> pl.DataFrame:
     months = pl.DataFrame({"obs_date": pl.date_range(START, END, interval="1mo", closed="left", eager=True)})
     rows = _pixels(N_PIXELS).join(months, how="cross")
     rain = np.round(random.gamma(0.7, 40, len(rows)), 2)
     rain[random.random(len(rows)) < 0.03] = FILL
     return rows.with_columns(precipitation=pl.Series(rain, dtype=pl.Float32))
+
+
+def _deep(random: np.random.Generator) -> pl.DataFrame:
+    """Monthly soil moisture at three depths, with gaps that differ from layer to layer.
+
+    Multiples of 1/128, and a composite of one part and three: ranks have ties, and sums are the same in any order, so that means of an
+    index, which cancel to nearly nothing, can be compared.
+    """
+    months = pl.DataFrame({"obs_date": pl.date_range(START, END, interval="1mo", closed="left", eager=True)})
+    rows = _pixels(N_PIXELS).join(months, how="cross")
+    columns = {}
+    for k in range(len(DEPTHS)):
+        sm = np.round((0.2 + 0.03 * k + 0.04 * _season(rows) + random.normal(0, 0.02, len(rows))) * 128) / 128
+        sm[rows["pixel_id"].to_numpy() == CONSTANT] = 0.25
+        sm[random.random(len(rows)) < 0.03] = FILL
+        columns[f"sm_{k}"] = pl.Series(sm, dtype=pl.Float32)
+    return rows.with_columns(**columns)
+
+
+def _terrain(house: Warehouse, grid: pl.DataFrame) -> None:
+    """Factors without dates: on the fine grid, with a fill and a code that is no data, and on the coarse one."""
+    own = np.random.default_rng(13)  # what came later must not change what was there
+    row, col = grid["row_index"].to_numpy(), grid["col_index"].to_numpy()
+    height = np.round(100 + 7 * row + own.normal(0, 4, N_PIXELS))
+    height[5] = FILL
+    cover = own.choice([1, 2, 17], p=[0.5, 0.4, 0.1], size=N_PIXELS).astype(np.int16)
+    house.static(
+        "terrain",
+        "fine",
+        pl.DataFrame({"pixel_id": np.arange(N_PIXELS), "height": height, "cover": cover}),
+        fills={"height": FILL},
+    )
+    house.static("soil", "coarse", pl.DataFrame({"pixel_id": np.arange(9), "clay": own.uniform(5, 40, 9)}))
+    pairs = grid.select(target_pixel_id="pixel_id", source_pixel_id=pl.Series(row // 2 * 3 + np.minimum(col // 2, 2)))
+    house.weights("coarse", "fine", pairs)
+    back = pairs.group_by("source_pixel_id").agg(pl.col("target_pixel_id").min())
+    house.weights("fine", "coarse", back.select(source_pixel_id="target_pixel_id", target_pixel_id="source_pixel_id"))
 
 
 def _regions(house: Warehouse, grid: pl.DataFrame) -> None:
@@ -175,6 +277,7 @@ def _stations(house: Warehouse, random: np.random.Generator) -> None:
 
 def _station_rows(random: np.random.Generator) -> pl.DataFrame:
     times = [datetime(2018, 3, 1) + timedelta(hours=6 * i) for i in range(240)]
+    own = np.random.default_rng(12)  # what came later must not change what was there
     parts = []
     for station, (top, bottom), has_time in (
         ("a", (0.0, 5.0), True),
@@ -190,10 +293,19 @@ def _station_rows(random: np.random.Generator) -> pl.DataFrame:
                     "layer_bottom_cm": bottom,
                     "obs_date": [time.date() for time in times],
                     "obs_time": pl.Series([time if has_time else None for time in times], dtype=pl.Datetime("us")),
+                    "sensor": ["upper", "lower"] * (n // 2) if top == 0.0 and has_time else None,
                     "soil_moisture_m3m3": random.uniform(-0.05, 0.5, n),
+                    "soil_temperature_c": own.uniform(-5, 25, n),
+                    "air_temperature_c": own.uniform(-99, 30, n) if has_time else None,
+                    "precipitation_mm": own.exponential(2, n) if top == 0.0 else None,
                     "quality": [None] * n if station == "b" else list(random.choice(["G", "U", "C03"], size=n)),
                 },
-                schema_overrides={"quality": pl.String},
+                schema_overrides={
+                    "quality": pl.String,
+                    "sensor": pl.String,
+                    "air_temperature_c": pl.Float64,
+                    "precipitation_mm": pl.Float64,
+                },
             )
         )
     return pl.concat(parts).with_columns(pixel_id=pl.lit(0)).sort("station_id", "obs_date")

@@ -103,6 +103,31 @@ def test_one_and_thirty_six_kilometres_agree(tables):
     assert all(abs(row["at_36km"] - row["mean_of_1km"]) < 0.03 for row in rows)
 
 
+def test_the_planted_depth_patterns_are_found(tables, truth):
+    found = {(row["region_id"], str(row["year"])): row for row in tables["Depth"]}
+    assert len(found) == 4 * 3
+    for reach, planted in truth.depth["planted_pattern"].items():
+        for year, pattern in planted.items():
+            assert found[reach, year]["pattern"] == pattern == truth.depth["expected_pattern"][reach][year]
+    assert found["upper", "2019"]["pattern"] == "deficit>surplus>deficit"
+    assert [found["lower", year]["is_changed"] for year in ("2018", "2019", "2020")] == [None, False, True]
+    profile = truth.depth["profile"]
+    for row in tables["Index"]:
+        expected = truth.depth["expected_mean_ssmi"][row["region_id"]][str(row["year"])][profile.index(row["layer"])]
+        assert row["mean_ssmi"] == pytest.approx(expected, abs=0.003)
+    assert len(tables["Index"]) == 3 * len(profile)
+
+
+def test_land_cover_leads_the_planted_drivers(tables, truth):
+    rows = {row["factor"]: row for row in tables["What"]}
+    assert rows["land_cover"]["q_rank"] == 1
+    assert rows["land_cover"]["q"] == pytest.approx(
+        truth.drivers["expected_q_land_cover"], abs=5e-4
+    )  # files round to 1e-4
+    assert rows["elevation"]["q"] == pytest.approx(truth.drivers["variance_shares"]["elevation"], abs=0.08)
+    assert rows["land_cover"]["p_permutation"] <= 0.05
+
+
 def test_every_product_is_fresh_to_the_end(tables, truth):
     assert {row["product"] for row in tables["How"]} >= {"basin_soil_moisture_1km", "spl2smp", "chirps_daily"}
     assert max(str(row["newest_date"]) for row in tables["How"]) == truth.last_day

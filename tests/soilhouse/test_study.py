@@ -141,7 +141,18 @@ WRONG = [
     (["series", 0, "monthly_statistic"], "sum", "study.series[0].monthly_statistic", "Possible: mean, total, maximum"),
     (["stations"], ["my_daily"], "study.stations[0]", "not a product of stations"),
     (["stations"], ["stations"], "study.stations[0]", "soilhouse load stations FILES"),
+    (["ssmi"], {"scales": [3, 6]}, "study.ssmi", "must hold 1"),
+    (["ssmi"], {"scales": [1, 3, 3]}, "study.ssmi", "comes twice"),
+    (["ssmi"], {"min_years": 1}, "study.ssmi.min_years", "greater than or equal to 2"),
     (["groups"], ["downscaling"], "study.groups[0]", "has no models in this version"),
+    (["paper"], "heihee", "study.paper", "Nearest: heihe"),
+    (
+        ["season_rules"],
+        [{"season": "DJF", "variable": "precipitation", "product": "chirps_monthly", "above": 5.0}],
+        "study.season_rules[0].season",
+        "give the rule a name of its own",
+    ),
+    (["trends", "tests"], ["hamed_roa"], "study.trends.tests[0]", "Nearest: hamed_rao"),
 ]
 
 
@@ -223,7 +234,14 @@ BROUGHT = [
     ({"scale": 0}, "study.series[0]", "same"),
     ({"unit": "%"}, "study.series[0].unit", "soil moisture is kept in m3 m-3"),
     ({"unit": "m3/m3"}, "study.series[0].unit", "soil moisture is kept in m3 m-3"),
-    ({"product": "my_swath"}, "study.series[0].product", "has times of day"),
+    ({"product": "my_swath"}, "study.series[0]", "needs `hours`: my_swath has times of day"),
+    ({"product": "my_swath", "hours": [9, 6]}, "study.series[0]", "hours are [from, to] within one day"),
+    (
+        {"product": "my_swath", "hours": [6, 9], "solar_time": 10.5},
+        "study.series[0]",
+        "`hours` or `solar_time`, not both",
+    ),
+    ({"hours": [6, 9]}, "study.series[0].hours", "my_daily has no times of day"),
     ({"product": "my_soil"}, "study.series[0].product", "has no dates"),
     ({"product": "conus_daily"}, "study.series[0].product", "soilhouse load table FILES --as conus_daily --grid GRID"),
 ]
@@ -242,6 +260,19 @@ def test_a_column_left_out_is_asked_for_with_those_there_are(written, minimal, l
     assert "sm, rain_rate, remark" in found["study.series[0]"]
 
 
+def test_times_of_day_are_for_products_that_have_them(written, minimal, lake):
+    assert validate(written({**minimal, "series": brought(product="my_swath", hours=[6, 9])}), lake).series[
+        0
+    ].hours == [6, 9]
+    hourly = {"product": "era5_land_hourly", "variable": "precipitation", "hours": [6, 9]}
+    swath = {"product": "spl2smp", "variable": "soil_moisture", "layer": "0-5 cm", "solar_time": 6}
+    daily = {"product": "esa_cci_combined", "variable": "soil_moisture", "layer": "0-5 cm", "solar_time": 6}
+    found = reasons(written({**minimal, "series": [hourly, swath, daily]}), lake)
+    assert "precipitation is the total of the day" in found["study.series[0].hours"]
+    assert "cannot be sampled at a solar time" in found["study.series[1].solar_time"]
+    assert "has no times of day" in found["study.series[2].solar_time"]
+
+
 def test_a_variable_of_ones_own_is_right_with_unit_and_statistic(written, minimal, lake):
     series = brought(variable="canopy_water", unit="kg m-2", monthly_statistic="mean")
     assert validate(written({**minimal, "series": series}), lake).series[0].variable == "canopy_water"
@@ -258,6 +289,50 @@ def test_another_coverage_for_one_series_and_the_unit_of_soil_moisture(written, 
 def test_a_series_that_comes_twice(written, minimal, lake):
     found = reasons(written({**minimal, "series": minimal["series"] * 2}), lake)
     assert "same as study.series[0]" in found["study.series[1]"]
+
+
+def layered(*layers: str, **composite) -> dict:
+    """Series of one variable at several layers, and a composite of them."""
+    series = [brought(layer=layer)[0] for layer in layers]
+    whole = {
+        "variable": series[0]["variable"],
+        "product": "my_daily",
+        "layer": "10-40 cm",
+        "of": list(layers),
+    } | composite
+    return {"series": series, "composites": [whole]}
+
+
+def test_a_composite_is_filled_by_its_layers_in_any_order(written, minimal, lake):
+    study = validate(written({**minimal, **layered("20-40 cm", "10-20 cm")}), lake)
+    assert study.composites[0].of == ["20-40 cm", "10-20 cm"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "said"),
+    [
+        (layered("10-20 cm", "30-40 cm"), "study.composites[0]", "nothing fills 20-30 cm of 10-40 cm"),
+        (layered("10-20 cm", "20-30 cm"), "study.composites[0]", "nothing fills 30-40 cm"),
+        (layered("20-30 cm", "30-40 cm"), "study.composites[0]", "nothing fills 10-20 cm"),
+        (layered("10-20 cm", "15-40 cm"), "study.composites[0]", "15-40 cm overlaps"),
+        (layered("10-20 cm", "20-50 cm"), "study.composites[0]", "20-50 cm is not within 10-40 cm"),
+        (layered("10-20 cm", "surface"), "study.composites[0]", "`surface` has no depth"),
+        (layered("10-40 cm"), "study.composites[0].of", "at least 2"),
+        (layered("10-20 cm", "20-40 cm", of=["10-20 cm", "20-30 cm", "30-40 cm"]), "study.composites[0].of[1]", "add it to `series`"),
+        (layered("10-20 cm", "20-40 cm", "10-40 cm", of=["10-20 cm", "20-40 cm"]), "study.composites[0]", "a series already: study.series[2]"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_composite(written, minimal, lake, changes, place, said):
+    assert said in reasons(written({**minimal, **changes}), lake)[place]
+
+
+def test_a_composite_that_comes_twice_and_one_of_unlike_series(written, minimal, lake):
+    changes = layered("10-20 cm", "20-40 cm")
+    changes["composites"] *= 2
+    assert "same as study.composites[0]" in reasons(written({**minimal, **changes}), lake)["study.composites[1]"]
+    changes = layered("10-20 cm", "20-40 cm")
+    changes["series"][1]["monthly_statistic"] = "maximum"
+    assert "differ in `monthly_statistic`" in reasons(written({**minimal, **changes}), lake)["study.composites[0].of"]
 
 
 def test_a_period_without_a_loaded_month_is_a_mistake_and_one_with_gaps_a_note(written, minimal, lake):

@@ -2,7 +2,7 @@
 with layers as (
     select layer from {{ ref('int_series') }}
     union
-    select layer from {{ ref('int_station_daily') }}
+    select layer from {{ ref('int_station_variable_daily') }}
 )
 
 select

@@ -13,6 +13,7 @@ select
     products.shares_input_with
 from {{ read_lake('catalog/products') }} as products
 where products.product in (select product from {{ ref('int_series') }})
+    or products.product in (select product from {{ ref('int_factor') }} where product is not null)
     {%- for product in study('stations') %}
     or products.product = {{ literal(product) }}
     {%- endfor %}
