@@ -84,7 +84,12 @@ def grains(manifest: Mapping[str, Any]) -> dict[str, list[list[str]]]:
 
 
 def _never_null(manifest: Mapping[str, Any]) -> dict[str, set[str]]:
-    found = {model: set().union(*given) for model, given in grains(manifest).items()}
+    found: dict[str, set[str]] = {}
+    for node in _tests(manifest, "grain"):
+        given = node["test_metadata"]["kwargs"]
+        found.setdefault(node["attached_node"], set()).update(
+            column.lower() for column in given["columns"] if column not in given.get("nullable", [])
+        )
     for node in _tests(manifest, "not_null"):
         found.setdefault(node["attached_node"], set()).add(node["test_metadata"]["kwargs"]["column_name"].lower())
     return found
