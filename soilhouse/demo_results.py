@@ -122,7 +122,7 @@ RESULTS = (
                 col_index // case when product = 'spl2smp' then 1 else 36 end as coarse_column
             from marts.fct_pixel_monthly
             inner join marts.dim_pixel using (grid_id, pixel_id)
-            where variable = 'soil_moisture' and month in ('2020-01-01', '2020-04-01', '2020-07-01', '2020-10-01')
+            where product in ('basin_soil_moisture_1km', 'spl2smp') and variable = 'soil_moisture' and month in ('2020-01-01', '2020-04-01', '2020-07-01', '2020-10-01')
         )
         select month, coarse_row, coarse_column,
             avg(mean) filter (where product = 'basin_soil_moisture_1km') as mean_of_1km,
@@ -189,7 +189,7 @@ RESULTS = (
     ),
     Result(
         "How new the products are",
-        "select product, first_date, newest_date, n_granules from marts.fct_freshness order by product",
+        "select product, first_date, newest_date, n_granules from marts.fct_freshness where newest_date is not null order by product",
         remark=lambda rows, truth: f"Planted: files from {truth.first_day} to {truth.last_day}.",
     ),
 )

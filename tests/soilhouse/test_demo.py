@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+import udfs
 from loaders.simulate import Truth
 from soilhouse import demo, demo_results
 from soilhouse.demo_mark import is_simulated, mark, simulated_products
@@ -176,5 +177,6 @@ def test_the_first_queries_of_the_readme_and_of_the_methods_have_answers(finishe
     queries = [query for block in blocks for query in block.split(";") if query.strip()]
     assert len(queries) >= 5
     with duckdb.connect(str(finished[0] / "soilhouse.duckdb"), read_only=True) as connection:
+        udfs.register(connection)
         for query in queries:
             assert connection.sql(query).fetchone() is not None, query
