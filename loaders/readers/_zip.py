@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 from loaders.granule import BadFile
 from loaders.readers._files import has_start
 
 ZIP_START = b"PK\x03\x04"
+
+# What zipfile raises for a damaged archive, its own error being one of many: a member whose name is damaged in the directory is a KeyError.
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError, ValueError, OSError)
 
 
 def is_zip(path: Path) -> bool:
@@ -21,7 +25,7 @@ def list_zip(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX")]
-    except (zipfile.BadZipFile, OSError):
+    except DAMAGE:
         return []
 
 
@@ -33,7 +37,7 @@ def only_member(path: Path, endings: tuple[str, ...], what: str) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [n for n in archive.namelist() if n.lower().endswith(endings) and not n.startswith("__MACOSX")]
-    except (zipfile.BadZipFile, OSError) as error:
+    except DAMAGE as error:
         raise BadFile(f"is a damaged or truncated zip archive: {error}") from error
     if len(names) != 1:
         raise BadFile(
@@ -49,6 +53,6 @@ def extract(path: Path, member: str, folder: Path) -> Path:
         with zipfile.ZipFile(path) as archive, archive.open(member) as source, target.open("wb") as out:
             while chunk := source.read(1 << 20):
                 out.write(chunk)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except DAMAGE as error:
         raise BadFile(f"cannot be unpacked: {error}") from error
     return target

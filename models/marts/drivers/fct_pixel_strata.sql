@@ -1,5 +1,5 @@
--- A view: a row a pixel, factor and map would be the largest table of the warehouse, and is read off one that has a column a factor.
-{{ config(materialized='view', enabled=needs('drivers')) }}
+{{ config(enabled=needs('drivers')) }}
+-- Long, for people and for copies that hold marts alone: what the detectors themselves read has a column a factor (int_pixel_strata).
 with strata as (
     {%- for factor in driver_factors() %}
     select driver_map_id, pixel_id, {{ literal(factor.factor) }} as factor, stratum_{{ factor.factor_id }} as stratum
