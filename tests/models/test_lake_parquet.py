@@ -25,6 +25,8 @@ MODEL = (
     "int_series",
     "int_pixel_region",
     "stg_custom",
+    "int_observed_daily",
+    "int_prepared_daily",
     "int_daily",
     "fct_soil_moisture_daily",
     "variables",

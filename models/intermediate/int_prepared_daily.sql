@@ -1,0 +1,5 @@
+-- The series of the study as they are analysed: on the grid, without the gaps and with the smoothing that the study asks for. What a series is
+-- not prepared in is read through.
+{{ config(materialized='view') }}
+select series_id, pixel_id, obs_date, year, month, value, is_filled, is_frozen
+from {{ ref('int_observed_daily') }}
