@@ -56,7 +56,7 @@ demo: environment  ## simulate a basin, load it, build it, show the results
 	@$(BIN)/soilhouse demo
 
 test: lint  ## lint, then every test but the Spark run
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 lint: environment-dev  ## style, and that generated files are those that their sources give
 	@$(BIN)/ruff check $(PACKAGES)

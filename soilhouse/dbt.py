@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -64,15 +65,19 @@ def build(settings: Settings, variables: str | None, options: list[str]) -> Outc
         def follow(event: Any) -> None:
             shown = _running(event)
             if shown is not None:
+                gc.enable()
                 description, done, total = shown
                 bar.update(task, description=description[:44].ljust(44), completed=done, total=total)
 
         # dbt takes more than a second to import: commands that do not build do not wait for it.
         from dbt.cli.main import dbtRunner
 
+        # Parsing makes millions of objects that live until the end: looking for garbage among them is a fifth of its time.
+        gc.disable()
         try:
             result = dbtRunner(callbacks=[follow]).invoke(arguments)
         finally:
+            gc.enable()
             _release_database()
     outcome = Outcome(seconds=time.perf_counter() - started)
     if result.exception is not None:

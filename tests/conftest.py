@@ -1,4 +1,4 @@
-"""Fixtures shared by every test: where the real files and the peers' tables lie, and how many cases used them."""
+"""Fixtures shared by every test: where the real files and the peers' tables lie, how many cases used them, and what runs together."""
 
 from __future__ import annotations
 
@@ -22,12 +22,50 @@ def count_cases(label: str, n: int) -> None:
     _cases[label] = _cases.get(label, 0) + n
 
 
-@pytest.fixture(scope="session")
-def shared() -> Path:
+def _shared() -> Path:
     """The folder of real files and oracle tables; the test is skipped, saying so, where it is missing."""
     if not SHARED.is_dir():
         pytest.skip(f"real files and oracle tables are not at {SHARED}")
     return SHARED
+
+
+shared = pytest.fixture(scope="session", name="shared")(_shared)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, on one worker, the tests of a file, and all tests of a warehouse that is built once a session: it is built once in all."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_shared_fixture(item) or item.location[0]))
+
+
+def _shared_fixture(item: pytest.Item) -> str | None:
+    """The first fixture of ours that lives as long as the session and costs time."""
+    known = getattr(item, "_fixtureinfo", None)
+    for name in sorted(known.name2fixturedefs) if known else ():
+        fixture = known.name2fixturedefs[name][-1]
+        if fixture.scope == "session" and fixture.func.__module__.startswith("tests.") and fixture.func is not _shared:
+            return name
+    return None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # On a worker of several: what it counted goes to the process that reports.
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["cases"] = _cases
+
+
+class _Workers:
+    """Hooks that exist only where tests are spread over processes."""
+
+    @staticmethod
+    def pytest_testnodedown(node, error) -> None:
+        for label, n in getattr(node, "workeroutput", {}).get("cases", {}).items():
+            _cases[label] = _cases.get(label, 0) + n
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(_Workers())
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -75,9 +75,10 @@ select
     case when tested.n_values >= {{ min_valid }} then
         case when tested.is_constant then cast(0 as double) else tested.slope * tested.steps_per_year end
     end as ols_slope_per_year,
-    -- A constant series has no trend and a perfect line no doubt; for neither is there a t.
+    -- A constant series has no trend and a perfect line no doubt; for neither is there a t. What 1 - r2 leaves below 1e-14 is the rounding
+    -- of the values: three means of months on one line would have a p of 3e-8 on one engine and 0 on the other.
     case when tested.n_values >= {{ min_valid }} and tested.n_values > 2 then
-        case when tested.is_constant then cast(1 as double) when abs(tested.r) >= 1 then cast(0 as double) else tested.slope_p end
+        case when tested.is_constant then cast(1 as double) when (1 - tested.r) * (1 + tested.r) < 1e-14 then cast(0 as double) else tested.slope_p end
     end as ols_p,
     case when tested.n_values >= {{ min_valid }} then tested.cv end as cv
 from tested

@@ -5,6 +5,7 @@
 | text, whole number, date, truth value           | the same                                                    |
 | double                                          | |a - b| <= 1e-10 max(|a|, |b|), or 1e-14 of the largest |a| |
 | probability or correlation: p, r, rho, tau, ... | |a - b| <= 1e-10                                            |
+| struct                                          | its fields are, each as a column                            |
 | NULL                                            | NULL on both                                                |
 | NaN, infinity                                   | never: no mart has them                                     |
 
@@ -25,7 +26,7 @@ OF_LARGEST = 1e-14
 FLOOR_SHARE = OF_LARGEST / RELATIVE
 ABSOLUTE = 1e-10
 SERIES = ("series_id", "variable", "product", "layer")
-_BOUNDED = re.compile(r"(^|_)(p|p_adjusted|r|r2|rho|tau_a|tau_b)$")
+_BOUNDED = re.compile(r"(^|_|\.)(p|p_adjusted|r|r2|rho|tau_a|tau_b)$")
 SHOWN = 3
 
 
@@ -60,6 +61,7 @@ def compare(
 ) -> Comparison:
     """Compare two relations of `connection`; `names` are what the messages call them. Without a grain every column that is not a double is one."""
     result = Comparison(table)
+    left, right = _flat(connection, left), _flat(connection, right)
     types = {side: _types(connection, side) for side in (left, right)}
     if types[left] != types[right]:
         for column in sorted(set(types[left].items()) ^ set(types[right].items())):
@@ -146,6 +148,18 @@ def _compare_column(
         result.problems.append(f"column {column}: {n_different} values differ")
         for row in connection.execute(f"select * from {pairs} where {differs} order by all limit {SHOWN}").fetchall():
             result.problems.append(f"    {_row(key, row)}: {names[0]} {row[-2]!r}, {names[1]} {row[-1]!r}")
+
+
+def _flat(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
+    """The relation with the fields of its structs as columns (`fit.p`): each is compared by what it is. The fields of a NULL struct are NULL."""
+    columns = []
+    rows = connection.sql(f"select * from {relation}")
+    for name, kind in zip(rows.columns, rows.types, strict=True):
+        if kind.id == "struct":
+            columns += [f'"{name}"."{field}" as "{name}.{field}"' for field, _ in kind.children]
+        else:
+            columns.append(f'"{name}"')
+    return f"(select {', '.join(columns)} from {relation})"
 
 
 def _types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:

@@ -308,4 +308,8 @@ def _station_rows(random: np.random.Generator) -> pl.DataFrame:
                 },
             )
         )
-    return pl.concat(parts).with_columns(pixel_id=pl.lit(0)).sort("station_id", "obs_date")
+    # Where only the day is known there is one row a day.
+    rows = pl.concat(parts).filter(
+        pl.col("obs_time").is_not_null() | pl.col("obs_date").is_first_distinct().over("station_id")
+    )
+    return rows.with_columns(pixel_id=pl.lit(0)).sort("station_id", "obs_date")
