@@ -123,7 +123,8 @@ class Warehouse:
 
     def __post_init__(self) -> None:
         for folder, schema in _EMPTY.items():
-            self._write(f"{folder}/empty.parquet", pl.DataFrame(schema=schema))
+            if not (self.lake / folder / "empty.parquet").is_file():
+                self._write(f"{folder}/empty.parquet", pl.DataFrame(schema=schema))
 
     @property
     def lake(self) -> Path:
