@@ -90,6 +90,7 @@ def candidate_breaks(
                 for name in names
                 for asked, breaks in enumerate(_breaks(ordered, name, least, most), least)
             ]
+        _unite([breaks for _, _, breaks in found], ordered)
         finest = _finest([breaks for _, _, breaks in found], ordered, cells)
         found.append((CELLS, finest.size - 1, finest))
         for name, asked, breaks in found:
@@ -145,6 +146,25 @@ def _breaks(ordered: np.ndarray, method: str, k_min: int, k_max: int) -> list[np
     return [ONE_BY_ONE[method](ordered, k) for k in range(k_min, k_max + 1)]
 
 
+def _rounding(ordered: np.ndarray) -> float:
+    """Values that differ by less may be one value that was added up in another order."""
+    return 1e-13 * max(abs(ordered[0]), abs(ordered[-1]))
+
+
+def _unite(candidates: list[np.ndarray], ordered: np.ndarray) -> None:
+    """Make breaks one, in place, that differ by rounding and have no value between them: no value changes its stratum, and the number of
+    cells does not hang on the last digits of two methods' formulas."""
+    breaks = np.unique(np.concatenate(candidates))
+    rank = np.searchsorted(ordered, breaks, side="right")
+    is_same = (np.diff(breaks) <= _rounding(ordered)) & (np.diff(rank) == 0)
+    if is_same.any():
+        # Each break's stand-in is the last of its run.
+        last = np.flatnonzero(np.append(~is_same, True))
+        stand_in = breaks[last[np.searchsorted(last, np.arange(breaks.size))]]
+        for candidate in candidates:
+            candidate[:] = stand_in[np.searchsorted(breaks, candidate)]
+
+
 def _finest(candidates: list[np.ndarray], ordered: np.ndarray, n_cells: int) -> np.ndarray:
     is_new = ordered[1:] != ordered[:-1]
     distinct = np.count_nonzero(is_new) + 1
@@ -153,8 +173,20 @@ def _finest(candidates: list[np.ndarray], ordered: np.ndarray, n_cells: int) -> 
     else:
         cuts = ordered[np.arange(1, n_cells + 1) * ordered.size // n_cells - 1]
     # Uppers: a first class that holds only the minimum has it as its upper end.
-    uppers = np.unique(np.concatenate([cuts, *(breaks[1:] for breaks in candidates)]))
-    return np.concatenate([ordered[:1], uppers])
+    breaks = np.unique(np.concatenate([ordered[-1:], *(breaks[1:] for breaks in candidates)]))
+    return np.concatenate([ordered[:1], np.unique(np.concatenate([_apart(cuts, breaks, ordered), breaks]))])
+
+
+def _apart(cuts: np.ndarray, breaks: np.ndarray, ordered: np.ndarray) -> np.ndarray:
+    """The cuts (rising) that differ from the next one, and from every break, by more than rounding.
+
+    Means of the same days added in another order differ in their last digits: they are one value, and one cell, however the engine adds.
+    """
+    rounding = _rounding(ordered)
+    above = np.minimum(np.searchsorted(breaks, cuts), breaks.size - 1)
+    below = np.maximum(above - 1, 0)
+    distance = np.minimum(np.abs(breaks[above] - cuts), np.abs(breaks[below] - cuts))
+    return cuts[(np.diff(cuts, append=np.inf) > rounding) & (distance > rounding)]
 
 
 def _check(kernel: str, methods: list[str], k_min: int, k_max: int) -> None:

@@ -5,7 +5,7 @@
 | text, whole number, date, truth value           | the same                                                    |
 | double                                          | |a - b| <= 1e-10 max(|a|, |b|), or 1e-14 of the largest |a| |
 | probability or correlation: p, r, rho, tau, ... | |a - b| <= 1e-10                                            |
-| struct                                          | its fields are, each as a column                            |
+| struct, list of structs                         | their fields are, each as a column                          |
 | NULL                                            | NULL on both                                                |
 | NaN, infinity                                   | never: no mart has them                                     |
 
@@ -16,7 +16,7 @@ there for sums that cancel: a slope that is 0 but for rounding has no digits tha
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
@@ -65,7 +65,7 @@ def compare(
     Two relations without rows are a problem unless they may be empty: of a lake made for comparing, every table should show something.
     """
     result = Comparison(table)
-    left, right = _flat(connection, left), _flat(connection, right)
+    left, right = _flat(connection, (left, right))
     types = {side: _types(connection, side) for side in (left, right)}
     if types[left] != types[right]:
         for column in sorted(set(types[left].items()) ^ set(types[right].items())):
@@ -156,16 +156,50 @@ def _compare_column(
             result.problems.append(f"    {_row(key, row)}: {names[0]} {row[-2]!r}, {names[1]} {row[-1]!r}")
 
 
-def _flat(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
-    """The relation with the fields of its structs as columns (`fit.p`): each is compared by what it is. The fields of a NULL struct are NULL."""
-    columns = []
-    rows = connection.sql(f"select * from {relation}")
-    for name, kind in zip(rows.columns, rows.types, strict=True):
-        if kind.id == "struct":
-            columns += [f'"{name}"."{field}" as "{name}.{field}"' for field, _ in kind.children]
-        else:
-            columns.append(f'"{name}"')
-    return f"(select {', '.join(columns)} from {relation})"
+def _flat(connection: duckdb.DuckDBPyConnection, relations: tuple[str, str]) -> tuple[str, str]:
+    """The relations with the fields of structs as columns (`fit.p`), and the members of lists of structs (`fit.factors.1.p`): each is
+    compared by what it is. The fields of a NULL struct are NULL."""
+    longest: dict[str, int] = {}
+    for relation in relations:
+        rows = connection.sql(f"select * from {relation}")
+        for name, kind in zip(rows.columns, rows.types, strict=True):
+            for path, value in _lists(f'"{name}"', kind, name):
+                found = connection.execute(f"select coalesce(max(len({value})), 0) from {relation}").fetchone()[0]
+                longest[path] = max(found, longest.get(path, 0))
+    flat = []
+    for relation in relations:
+        rows = connection.sql(f"select * from {relation}")
+        columns = [
+            f'{value} as "{path}"'
+            for name, kind in zip(rows.columns, rows.types, strict=True)
+            for path, value in _leaves(f'"{name}"', kind, name, longest)
+        ]
+        flat.append(f"(select {', '.join(columns)} from {relation})")
+    return flat[0], flat[1]
+
+
+def _is_list_of_structs(kind: duckdb.DuckDBPyType) -> bool:
+    return kind.id == "list" and kind.children[0][1].id == "struct"
+
+
+def _lists(value: str, kind: duckdb.DuckDBPyType, path: str) -> Iterator[tuple[str, str]]:
+    if _is_list_of_structs(kind):
+        yield path, value
+    elif kind.id == "struct":
+        for field, inner in kind.children:
+            yield from _lists(f'{value}."{field}"', inner, f"{path}.{field}")
+
+
+def _leaves(value: str, kind: duckdb.DuckDBPyType, path: str, longest: dict[str, int]) -> Iterator[tuple[str, str]]:
+    if kind.id == "struct":
+        for field, inner in kind.children:
+            yield from _leaves(f'{value}."{field}"', inner, f"{path}.{field}", longest)
+    elif _is_list_of_structs(kind):
+        yield f"{path}.n", f"len({value})"
+        for position in range(1, longest[path] + 1):
+            yield from _leaves(f"{value}[{position}]", kind.children[0][1], f"{path}.{position}", longest)
+    else:
+        yield path, value
 
 
 def _types(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:

@@ -157,10 +157,14 @@ def test_a_struct_is_compared_field_by_field(connection: duckdb.DuckDBPyConnecti
     """A probability in a struct is held to what holds for probabilities, and a difference names the field."""
     for table, p in (("a", 0.25), ("b", 0.25 + 1e-11)):
         connection.execute(
-            f"create or replace table {table} as select 1 as study, 1 as pixel_id, {{'n': 3, 'p': cast({p!r} as double)}} as fit union all select 1, 2, null"
+            f"create or replace table {table} as select 1 as study, 1 as pixel_id, {{'n': 3, 'all': [{{'p': cast({p!r} as double)}}]}} as fit union all select 1, 2, null"
         )
     assert result(connection).is_equal
     connection.execute(
-        "create or replace table b as select study, pixel_id, {'n': fit.n + 1, 'p': fit.p} as fit from b"
+        "create or replace table b as select study, pixel_id, {'n': fit.n + 1, 'all': fit.all} as fit from b"
     )
     assert any(problem.startswith("column fit.n: 1 values differ") for problem in result(connection).problems)
+    connection.execute(
+        "create or replace table b as select study, pixel_id, {'n': fit.n - 1, 'all': [{'p': fit.all[1].p + 1e-9}]} as fit from b"
+    )
+    assert any(problem.startswith("column fit.all.1.p: 1 values differ") for problem in result(connection).problems)
