@@ -189,12 +189,13 @@ class Grid:
         lon, lat = _transformer(self.crs, LONLAT_CRS).transform(x, y)
         lon, lat = np.asarray(lon, np.float64), np.asarray(lat, np.float64)
         # PROJ answers beyond the edge of the world too, with longitudes wrapped around: such a point does not come back.
-        back_x, back_y = self._xy_of_lonlat(lon, lat)
+        back_x, back_y = self.xy_of_lonlat(lon, lat)
         with np.errstate(invalid="ignore"):
             outside = ~(np.hypot(back_x - x, back_y - y) < 1e-3 * max(self.cell_width, self.cell_height))
         return np.where(outside, np.nan, lon), np.where(outside, np.nan, lat)
 
-    def _xy_of_lonlat(self, lon: ArrayLike, lat: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def xy_of_lonlat(self, lon: ArrayLike, lat: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Longitude and latitude (WGS 84, -180 to 180) in the grid's units; infinite where the projection has no answer."""
         lon, lat = np.asarray(lon, np.float64), np.asarray(lat, np.float64)
         if self.is_geographic:
             if self.spans_all_longitudes:
@@ -223,7 +224,7 @@ class Grid:
                 f"{_count(impossible)} no longitude and latitude in degrees, the first is lon {lon.flat[i]}, "
                 f"lat {lat.flat[i]}; are the columns lon and lat swapped?"
             )
-        x, y = self._xy_of_lonlat(np.where(lon > 180, lon - 360, lon), lat)
+        x, y = self.xy_of_lonlat(np.where(lon > 180, lon - 360, lon), lat)
         across = (x - self.left) / self.cell_width
         down = (self.top - y) / self.cell_height
         # a point on the outermost edge belongs to the last cell
@@ -249,7 +250,7 @@ class Grid:
         return row.astype(np.int64), col.astype(np.int64), offset
 
     def _holds_centres(self, lon: NDArray, lat: NDArray, tolerance: float) -> bool:
-        x, y = self._xy_of_lonlat(np.where(lon > 180, lon - 360, lon), lat)
+        x, y = self.xy_of_lonlat(np.where(lon > 180, lon - 360, lon), lat)
         across, down = (x - self.left) / self.cell_width - 0.5, (self.top - y) / self.cell_height - 0.5
         inside = (across > -0.5) & (across < self.n_cols - 0.5) & (down > -0.5) & (down < self.n_rows - 0.5)
         off = np.maximum(np.abs(across - np.round(across)), np.abs(down - np.round(down)))
@@ -391,7 +392,7 @@ class Grid:
         inside = 1e-6  # a pole or the antimeridian itself has no neighbours on both sides
         south, north = max(south, -90 + inside), min(north, 90 - inside)
         lon, lat = (m.ravel() for m in np.meshgrid(np.linspace(west, east, 9), np.linspace(south, north, 9)))
-        x, y = (lon, lat) if self.is_geographic else self._xy_of_lonlat(lon, lat)
+        x, y = (lon, lat) if self.is_geographic else self.xy_of_lonlat(lon, lat)
         geod = pyproj.Geod(a=WGS84_A, f=WGS84_F)
         step = 0.01 * min(self.cell_width, self.cell_height)
         map_to_earth = []  # columns: metres east and north for a metre along the grid's x, then y

@@ -10,7 +10,7 @@ import filecmp
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -71,6 +71,7 @@ WEIGHT_SCHEMA = pa.schema(
         ("source_pixel_id", pa.int64()),
         ("target_pixel_id", pa.int64()),
         ("weight", pa.float64()),
+        ("overlap_km2", pa.float64()),
     ]
 )
 STATION_SCHEMA = pa.schema(
@@ -316,13 +317,19 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> bool:
 
 def write_table(table: pa.Table, path: Path) -> bool:
     """A small table as one Parquet file, atomically; its schema metadata goes into the file. True when bytes changed."""
+    metadata = table.schema.metadata or {}
+    plain = table.replace_schema_metadata(None)
+    return write_tables(plain.schema, [plain], path, {k.decode(): v.decode() for k, v in metadata.items()})
+
+
+def write_tables(schema: pa.Schema, tables: Iterable[pa.Table], path: Path, metadata: Mapping[str, str]) -> bool:
+    """Tables of one schema as one Parquet file, one after the other, so that only one is in memory; as `write_table`."""
 
     def write(temporary: Path) -> None:
-        metadata = table.schema.metadata or {}
-        plain = table.replace_schema_metadata(None)
-        with pq.ParquetWriter(temporary, plain.schema, store_schema=False, **encodings(plain.schema)) as writer:
-            writer.write_table(plain, row_group_size=ROW_GROUP)
-            writer.add_key_value_metadata({k.decode(): v.decode() for k, v in metadata.items()})
+        with pq.ParquetWriter(temporary, schema, store_schema=False, **encodings(schema)) as writer:
+            for table in tables:
+                writer.write_table(table, row_group_size=ROW_GROUP)
+            writer.add_key_value_metadata(dict(metadata))
 
     return write_atomically(path, write)
 

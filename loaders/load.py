@@ -162,6 +162,8 @@ def load(
     if product.is_template:
         raise LakeError(f"{product.name} is a template: it needs a name and a mapping first")
     reader: Reader = import_module(f"loaders.readers.{product.format}")
+    if product.format == "terrain":
+        paths = [_heights_in(lake, path) for path in paths]
     found = expand_paths(product, paths)
     report = LoadReport(product.name, lake.root)
     report.files += [FileReport(path, "skipped", reason) for path, reason in found.problems]
@@ -174,6 +176,12 @@ def load(
     report.files.sort(key=lambda f: (f.name, str(f.path)))
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _heights_in(lake: Lake, path: Path | str) -> Path:
+    """The file of a product without dates of the lake, when its name is given instead of a file."""
+    named = lake.month_path(str(path), None)
+    return named if not Path(path).exists() and Path(path).name == str(path) and named.exists() else Path(path)
 
 
 def reason_of(error: BaseException) -> str:

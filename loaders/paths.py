@@ -32,6 +32,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {
     "table": _TABLES,
     "station_table": _TABLES,
     "ismn": (".stm",),
+    "terrain": (".parquet",),
     "vector": (".geojson", ".json", ".gpkg", ".shp"),
 }
 

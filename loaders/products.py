@@ -43,6 +43,7 @@ Format = Literal[
     "ismn",
     "raster",
     "vector",
+    "terrain",
 ]
 Kind = Literal["gridded", "table", "stations", "regions"]
 TimeStep = Literal["instant", "day", "month", "static", "from_file"]
@@ -570,6 +571,8 @@ def complete(
 
     Raises ProductError when a name or grid is missing, or the mapping asks for what the files do not have.
     """
+    if product.format == "terrain" and mapping is None:
+        return _complete_terrain(product, name, grid)
     # files of a network keep their format under a name of their own
     is_renamed = product.kind == "stations" and name is not None and grid is None and mapping is None
     if product.name not in TEMPLATES and not is_renamed:
@@ -615,6 +618,18 @@ def complete(
 
 
 TEMPLATES = ("table", "raster", "stations")
+
+
+def _complete_terrain(product: Product, name: str | None, grid: str | None) -> Product:
+    """Terrain of another DEM, or on another grid, is a product of its own."""
+    if grid is not None and name is None:
+        raise ProductError(f"{product.name} on a grid of its own needs a name: --as NAME --grid {grid}")
+    changes: dict[str, Any] = {"grid": grid} if grid is not None else {}
+    if name is not None and name != product.name:
+        if name in _built_in():
+            raise ProductError(f"--as {name}: that is a product of its own; choose another name")
+        changes |= {"name": name, "title": name.replace("_", " ")}
+    return validate({**product.model_dump(), **changes}, f"--as {name or product.name}")
 
 
 def _complete_stations(product: Product, name: str | None, grid: str | None, asked: DeliveredAs) -> Product:

@@ -28,6 +28,7 @@ from loaders.readers._cf import (
     variable_above,
 )
 from loaders.readers._checks import check_dtype, native_fill, present_variables
+from loaders.readers._classic import check_whole
 from loaders.readers._dates import decode_times
 from loaders.readers._maps import Layout, step_dates, with_fills
 from loaders.readers._placement import Axis, place
@@ -50,6 +51,7 @@ class NetCDFFile:
 
     def __init__(self, path: Path) -> None:
         try:
+            check_whole(path)
             self.dataset = netCDF4.Dataset(path)
         except (OSError, RuntimeError) as error:
             said = getattr(error, "strerror", None) or error

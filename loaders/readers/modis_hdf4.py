@@ -35,6 +35,7 @@ from loaders.readers._checks import (
 )
 from loaders.readers._dates import find_date
 from loaders.readers._files import as_column, check_start, list_names, sha256_of
+from loaders.readers._hdf4_whole import check_directory
 from loaders.readers._hdfeos import TILE, EosGrid, delivered_name, grids_of
 from loaders.readers._placement import Placement, place
 
@@ -161,6 +162,7 @@ def _open(path: Path) -> Iterator[_File]:
     """An open file, for this thread alone, with what makes it unreadable said as BadFile."""
     with _lock:
         inner = _unzipped(path) if _zip.is_zip(path) else path
+        check_directory(inner)
         try:
             sd = SD(str(inner), SDC.READ)
         except HDF4Error as error:

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from loaders.granule import BadFile, Granule
 from loaders.readers._checks import check_dtype, check_holds_values, native_fill, present_variables
+from loaders.readers._classic import check_whole
 from loaders.readers._files import NETCDF_STARTS, check_start, sha256_of
 from loaders.readers._map_files import netcdf_lock
 from loaders.readers._maps import with_fills
@@ -86,6 +87,7 @@ def _open(path: Path) -> Iterator[netCDF4.Dataset]:
     check_start(path, "a NetCDF file", NETCDF_STARTS)
     with netcdf_lock:
         try:
+            check_whole(path)
             dataset = netCDF4.Dataset(path)
         except (OSError, RuntimeError) as error:
             said = getattr(error, "strerror", None) or error

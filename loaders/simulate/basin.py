@@ -99,7 +99,8 @@ class World:
     days (n,) datetime64[D]; months (m,) datetime64[M]; land_cover fine uint8; elevation_m, clay_percent, sand_percent,
     ndvi_mean fine float64; static: part -> fine float64, m3 m-3; is_stable, is_water fine boolean; monthly_field
     (m, fine); soil_moisture (n, fine); rain_mm (n, rain window) float32; composite_days (c,); ndvi (c, fine);
-    lst_day_k, lst_night_k (n, fine) float32, NaN under clouds and over water.
+    lst_day_k, lst_night_k (n, fine) float32, NaN under clouds and over water; lst_all_weather_day_k, lst_all_weather_night_k
+    the same below the clouds too.
     """
 
     seed: int
@@ -121,6 +122,8 @@ class World:
     ndvi: np.ndarray
     lst_day_k: np.ndarray
     lst_night_k: np.ndarray
+    lst_all_weather_day_k: np.ndarray
+    lst_all_weather_night_k: np.ndarray
 
     @property
     def month_of_day(self) -> np.ndarray:
@@ -170,7 +173,8 @@ def build_world(
     sand_percent = np.round(45 - 0.8 * (clay_percent - 20) + 4 * scaled["rest"], 1)
     ndvi_mean = 0.38 + 0.08 * scaled["ndvi"]
     composite_days = days[(_day_of_year(days) - 1) % 16 == 0]
-    lst_day_k, lst_night_k = _surface_temperature(seed, planted, days, land_cover, elevation_m, soil_moisture, rain_mm)
+    all_day_k, all_night_k = _surface_temperature(seed, planted, days, land_cover, elevation_m, soil_moisture)
+    is_cloudy_day, is_cloudy_night = _clouds(seed, rain_mm)
     return World(
         seed=seed,
         planted=planted,
@@ -189,8 +193,10 @@ def build_world(
         rain_mm=rain_mm,
         composite_days=composite_days,
         ndvi=_ndvi(seed, ndvi_mean, composite_days),
-        lst_day_k=lst_day_k,
-        lst_night_k=lst_night_k,
+        lst_day_k=np.where(is_cloudy_day, np.float32(np.nan), all_day_k),
+        lst_night_k=np.where(is_cloudy_night, np.float32(np.nan), all_night_k),
+        lst_all_weather_day_k=all_day_k,
+        lst_all_weather_night_k=all_night_k,
     )
 
 
@@ -317,7 +323,6 @@ def _surface_temperature(
     land_cover: np.ndarray,
     elevation_m: np.ndarray,
     soil_moisture: np.ndarray,
-    rain_mm: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Day and night temperature, K float32: their mean from season, weather and height, their difference from moisture."""
     rng = stream(seed, "temperature")
@@ -333,10 +338,7 @@ def _surface_temperature(
     noise = rng.normal(0, planted.thermal_noise_sd_k, soil_moisture.shape)
     difference = intercept[land_cover] - slope[land_cover] * soil_moisture + noise
     middle = mean_k[:, None, None] - 0.0065 * (elevation_m - 1800)
-    is_cloudy_day, is_cloudy_night = _clouds(seed, rain_mm)
-    lst_day = np.where(is_cloudy_day, np.nan, middle + difference / 2)
-    lst_night = np.where(is_cloudy_night, np.nan, middle - difference / 2)
-    return lst_day.astype(np.float32), lst_night.astype(np.float32)
+    return (middle + difference / 2).astype(np.float32), (middle - difference / 2).astype(np.float32)
 
 
 def _clouds(seed: int, rain_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,11 @@ soil_moisture_field/    a GeoTIFF a month: the planted spatial field alone, int1
 soil_moisture_layers/   a GeoTIFF a month, five bands: soil moisture at five depths, int16 x 10,000
 ndvi/                   a GeoTIFF every 16 days, int16 x 10,000
 land_surface_temperature/  a GeoTIFF a day, bands day and night, uint16 x 0.02 K, 0 under clouds
+land_surface_temperature_all_weather/  the same without clouds
+soil_moisture_9km/      a GeoTIFF a day, int16 x 10,000, EASE-Grid 2.0 at 9 km
+reanalysis/             a GeoTIFF a day, 0.1 degree, float32: soil moisture, skin temperature by day and by night
 precipitation/          a CHIRPS GeoTIFF a day, float32 mm, 0.05 degree
-elevation/ land_cover/ soil_texture/   one GeoTIFF each
+elevation/ land_cover/ soil_texture/ terrain_units/   one GeoTIFF each
 stations/               stations.csv, observations.csv
 regions/                basin.geojson: the basin and its three reaches
 mappings/               what `soilhouse load raster --mapping` needs
@@ -31,6 +34,14 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from loaders.simulate.basin import DEFAULT_SEED, DEFAULT_START, DEFAULT_STOP, World, build_world
+from loaders.simulate.downscaling import (
+    MIDDLE_M,
+    REANALYSIS_CELL_DEG,
+    coarse_moisture,
+    days_to_downscale,
+    reanalysis,
+    terrain_units,
+)
 from loaders.simulate.geometry import (
     BASIN,
     EPSG,
@@ -74,7 +85,7 @@ def simulate(
     # While it is being written the folder carries the notice alone: an interrupted simulation is still one, and can be repeated.
     (folder / "SIMULATED.txt").write_text(NOTICE + "\n", encoding="utf-8")
 
-    n_steps = 11  # the truth, nine kinds of files, the answers
+    n_steps = 13  # the truth, eleven kinds of files, the answers
     report = progress or (lambda what, done, total: None)
     report("simulating the truth", 0, n_steps)
     world = build_world(seed, start, stop)
@@ -85,7 +96,9 @@ def simulate(
         ("spatial field", lambda: _write_field(folder / "soil_moisture_field", world)),
         ("soil moisture at five depths", lambda: _write_layers(folder / "soil_moisture_layers", world)),
         ("NDVI", lambda: _write_ndvi(folder / "ndvi", world)),
-        ("land surface temperature", lambda: _write_lst(folder / "land_surface_temperature", world)),
+        ("land surface temperature", lambda: _write_lst(folder, world)),
+        ("soil moisture, 9 km", lambda: _write_coarse(folder / "soil_moisture_9km", world)),
+        ("reanalysis, 0.1 degree", lambda: _write_reanalysis(folder / "reanalysis", world)),
         ("precipitation", lambda: _write_precipitation(folder / "precipitation", world)),
         ("elevation, land cover, soil texture", lambda: _write_static(folder, world)),
         ("stations and regions", lambda: _write_stations_and_regions(folder, network)),
@@ -106,6 +119,10 @@ _OURS = {
     *(
         "ndvi",
         "land_surface_temperature",
+        "land_surface_temperature_all_weather",
+        "soil_moisture_9km",
+        "reanalysis",
+        "terrain_units",
         "precipitation",
         "elevation",
         "land_cover",
@@ -218,13 +235,44 @@ def _write_ndvi(folder: Path, world: World) -> None:
 
 
 def _write_lst(folder: Path, world: World) -> None:
-    folder.mkdir()
-    packed = np.stack([_packed(lst, 50, 0, "uint16") for lst in (world.lst_day_k, world.lst_night_k)], axis=1)
     raster = _fine_raster("uint16", 0, ("LST_Day_1km", "0.02 K"), ("LST_Night_1km", "0.02 K"))
-    # A day without one clear pixel has no file, as a processor that found nothing to composite writes none.
-    is_seen = packed.any(axis=(1, 2, 3))
-    names = (folder / f"lst_{_compact(day)}.tif" for day in world.days[is_seen])
-    _write_all(raster, zip(names, packed[is_seen], strict=True))
+    asked = days_to_downscale(world)
+    for name, days, day_and_night in (
+        ("land_surface_temperature", world.days, (world.lst_day_k, world.lst_night_k)),
+        (
+            "land_surface_temperature_all_weather",
+            world.days[asked],
+            (world.lst_all_weather_day_k[asked], world.lst_all_weather_night_k[asked]),
+        ),
+    ):
+        (folder / name).mkdir()
+        packed = np.stack([_packed(lst, 50, 0, "uint16") for lst in day_and_night], axis=1)
+        # A day without one clear pixel has no file, as a processor that found nothing to composite writes none.
+        is_seen = packed.any(axis=(1, 2, 3))
+        names = (folder / name / f"lst_{_compact(day)}.tif" for day in days[is_seen])
+        _write_all(raster, zip(names, packed[is_seen], strict=True))
+
+
+def _write_coarse(folder: Path, world: World) -> None:
+    folder.mkdir()
+    packed = _packed(coarse_moisture(world), 10_000, MISSING_INT16, "int16")
+    transform = Affine(MIDDLE_M, 0, LEFT_M, 0, -MIDDLE_M, TOP_M)
+    raster = _Raster("int16", MISSING_INT16, (("soil_moisture", "1e-4 m3 m-3"),), EPSG, transform, predictor=2)
+    days = world.days[days_to_downscale(world)]
+    names = (folder / f"soil_moisture_{_compact(day)}.tif" for day in days)
+    _write_all(raster, zip(names, packed[:, None], strict=True), {"layer": "0-5 cm"})
+
+
+def _write_reanalysis(folder: Path, world: World) -> None:
+    folder.mkdir()
+    made = reanalysis(world)
+    bands = np.stack([made.soil_moisture, made.skin_day_k, made.skin_night_k], axis=1)
+    bands = np.where(np.isnan(bands), MISSING_INT16, bands).astype("float32")
+    transform = Affine(REANALYSIS_CELL_DEG, 0, made.left_deg, 0, -REANALYSIS_CELL_DEG, made.top_deg)
+    named = (("soil_moisture", "m3 m-3"), ("skin_temperature_day", "K"), ("skin_temperature_night", "K"))
+    raster = _Raster("float32", MISSING_INT16, named, 4326, transform, predictor=3)
+    names = (folder / f"reanalysis_{_compact(day)}.tif" for day in world.days[days_to_downscale(world)])
+    _write_all(raster, zip(names, bands, strict=True), {"layer": "0-7 cm"})
 
 
 def _write_precipitation(folder: Path, world: World) -> None:
@@ -245,6 +293,7 @@ def _write_static(folder: Path, world: World) -> None:
         ("elevation", _fine_raster("int16", -32768, ("elevation", "m")), elevation),
         ("land_cover", _fine_raster("uint8", 255, ("land_cover", "IGBP class")), land_cover),
         ("soil_texture", _fine_raster("int16", -32768, ("sand", "g kg-1"), ("clay", "g kg-1")), texture),
+        ("terrain_units", _fine_raster("uint8", 255, ("terrain_unit", "class")), terrain_units(world)[None]),
     ):
         (folder / name).mkdir()
         raster.write(folder / name / f"{name}.tif", bands, {})

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FINE_GRID = "ease2_m01"
+MIDDLE_GRID = "ease2_m09"
+REANALYSIS_GRID = "era5_land_0p1"
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ def loads(folder: Path | str) -> list[Load]:
     """The loads of a folder that `simulate` wrote, the regions first."""
     folder = Path(folder)
 
-    def raster(name: str) -> Load:
-        return Load("raster", (folder / name,), f"basin_{name}", FINE_GRID, folder / "mappings" / f"{name}.yml")
+    def raster(name: str, grid: str = FINE_GRID) -> Load:
+        return Load("raster", (folder / name,), f"basin_{name}", grid, folder / "mappings" / f"{name}.yml")
 
     return [
         Load(
@@ -64,10 +66,14 @@ def loads(folder: Path | str) -> list[Load]:
         raster("soil_moisture_layers"),
         raster("ndvi"),
         raster("land_surface_temperature"),
+        raster("land_surface_temperature_all_weather"),
+        raster("soil_moisture_9km", MIDDLE_GRID),
+        raster("reanalysis", REANALYSIS_GRID),
         Load("chirps_daily", (folder / "precipitation",)),
         raster("elevation"),
         raster("land_cover"),
         raster("soil_texture"),
+        raster("terrain_units"),
         Load(
             "stations",
             (folder / "stations" / "stations.csv", folder / "stations" / "observations.csv"),

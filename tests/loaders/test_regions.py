@@ -147,7 +147,7 @@ def covering(grid: Grid, west: float, south: float, east: float, north: float) -
     t = np.linspace(0, 1, 50)
     lon = np.concatenate([west + t * (east - west)] * 2 + [np.full(50, west), np.full(50, east)])
     lat = np.concatenate([np.full(50, south), np.full(50, north)] + [south + t * (north - south)] * 2)
-    x, y = grid._xy_of_lonlat(lon, lat)
+    x, y = grid.xy_of_lonlat(lon, lat)
     col = np.clip((np.array([x.min(), x.max()]) - grid.left) / grid.cell_width, 0, grid.n_cols - 1).astype(int)
     row = np.clip((grid.top - np.array([y.max(), y.min()])) / grid.cell_height, 0, grid.n_rows - 1).astype(int)
     window = Window(row[0], col[0], row[1] - row[0] + 1, col[1] - col[0] + 1)
@@ -206,7 +206,7 @@ def test_fractions_are_those_of_geos() -> None:
     polygons = [[ring, star(13, 47.5, 0.6)[::-1]]]
     ids, fraction = covered_fractions(polygons, grid, np.arange(3600))
     assert ids.size > 100
-    plane = [[np.stack(grid._xy_of_lonlat(*densify(r).T), axis=1) for r in polygons[0]]]
+    plane = [[np.stack(grid.xy_of_lonlat(*densify(r).T), axis=1) for r in polygons[0]]]
     west, south, east, north = grid.edges_of(*grid.row_col(np.arange(3600)))
     cells = pa.table({"pixel": np.arange(3600), "w": west, "s": south, "e": east, "n": north})
     with spatial_connection() as connection:

@@ -126,7 +126,7 @@ def test_the_same_seed_gives_the_same_bytes(short, tmp_path):
     first = digests(short.folder)
     simulate(tmp_path / "again", **SHORT)
     assert digests(tmp_path / "again") == first
-    daily, composites, months, overpasses, static, stations, regions, mappings = 3 * 61, 4, 2 * 2, 10, 3, 2, 1, 8
+    daily, composites, months, overpasses, static, stations, regions, mappings = 6 * 61, 4, 2 * 2, 10, 4, 2, 1, 12
     expected = daily + composites + months + overpasses + static + stations + regions + mappings
     assert len(first) == expected + len(("truth.json", "SIMULATED.txt"))
 
@@ -181,7 +181,7 @@ def test_the_truth_is_written_beside_the_files(short):
 
 def test_the_demo_basin_is_light(basin):
     sizes = [path.stat().st_size for path in basin.folder.rglob("*") if path.is_file()]
-    assert sum(sizes) < 60e6
+    assert sum(sizes) < 75e6
     n = {d.name: len(list(d.iterdir())) for d in basin.folder.iterdir() if d.is_dir()}
     assert n["soil_moisture_1km"] == n["precipitation"] == 1096
     assert n["soil_moisture_field"] == n["soil_moisture_layers"] == 36 and n["ndvi"] == 69
@@ -485,6 +485,79 @@ def test_water_has_no_soil_moisture(basin):
     assert missing[0].sum() > 10
 
 
+# -- what downscaling starts from ---------------------------------------------------------------------------------------
+
+
+def test_9km_values_are_area_means_plus_noise(basin):
+    packed = basin.maps("soil_moisture_9km")[:, 0]
+    year = basin.soil_moisture[basin.dates.astype("datetime64[Y]") == np.datetime64("2019")]
+    assert packed.shape == (365, 8, 8)
+    mean = np.nanmean(year.reshape(365, 8, 9, 8, 9), axis=(2, 4))
+    noise = packed / 10_000 - mean
+    assert noise.std() == pytest.approx(0.01, rel=0.02)
+    assert abs(noise.mean()) < 3 * 0.01 / np.sqrt(noise.size)
+    neighbours = np.corrcoef(noise[:, :, :-1].ravel(), noise[:, :, 1:].ravel())[0, 1]
+    assert abs(neighbours) < 4 / np.sqrt(noise.size)
+    with rasterio.open(next((basin.folder / "soil_moisture_9km").glob("*.tif"))) as file:
+        assert file.transform.a == pytest.approx(9 * 1000.89502334956, rel=1e-12)
+        fine = rasterio.open(next((basin.folder / "soil_moisture_1km").glob("*.tif")))
+        assert file.bounds == pytest.approx(fine.bounds)
+
+
+def test_all_weather_temperature_is_the_clear_one_without_clouds(basin):
+    clear = basin.maps("land_surface_temperature")
+    names = sorted(p.name for p in (basin.folder / "land_surface_temperature").glob("*.tif"))
+    of_year = np.array([name.startswith("lst_2019") for name in names])
+    every = sorted(p.name for p in (basin.folder / "land_surface_temperature_all_weather").glob("*.tif"))
+    at = np.searchsorted(every, np.array(names)[of_year])
+    filled = basin.maps("land_surface_temperature_all_weather")
+    assert len(every) == 365
+    is_water = basin.maps("land_cover")[0, 0] == 17
+    assert ((filled == 0) == is_water).all()
+    is_clear = clear[of_year] != 0
+    assert (filled[at][is_clear] == clear[of_year][is_clear]).all()
+
+
+def test_the_reanalysis_has_the_inertia_of_its_land_cover(basin):
+    with rasterio.open(next((basin.folder / "reanalysis").glob("*.tif"))) as file:
+        edges, size = file.bounds, file.res[0]
+        steps = np.array(edges) * 20  # centres on whole tenths: edges on odd multiples of 0.05
+        assert np.allclose(steps, np.rint(steps), atol=1e-6) and (np.rint(steps) % 2 == 1).all()
+    maps = basin.maps("reanalysis").astype(float)
+    maps[maps == -9999] = np.nan
+    year = basin.soil_moisture[basin.dates.astype("datetime64[Y]") == np.datetime64("2019")]
+    with rasterio.open(next((basin.folder / "land_cover").glob("*.tif"))) as file:
+        cover, transform, crs = file.read(1), file.transform, file.crs
+    row, column = np.indices(cover.shape)
+    x, y = transform.c + transform.a * (column.ravel() + 0.5), transform.f + transform.e * (row.ravel() + 0.5)
+    lon, lat = Transformer.from_crs(crs, 4326, always_xy=True).transform(x, y)
+    cell_row = np.floor((edges.top - lat) / size).reshape(cover.shape)
+    cell_column = np.floor((lon - edges.left) / size).reshape(cover.shape)
+    planted = {1: (14.0, 25.0), 10: (24.0, 40.0), 12: (20.0, 35.0), 16: (30.0, 50.0)}
+    n = 0
+    for i, j in np.ndindex(maps.shape[2:]):
+        inside = (cell_row == i) & (cell_column == j)
+        codes, counts = np.unique(cover[inside & (cover != 17)], return_counts=True)
+        moisture, day, night = maps[:, :, i, j].T
+        if np.isnan(moisture).all() or (counts == counts.max()).sum() > 1:
+            continue
+        a, b = planted[codes[counts.argmax()]]
+        rest = day - night - (a - b * moisture)
+        assert rest.std() == pytest.approx(0.2, rel=0.2)
+        assert abs(rest.mean()) < 0.05
+        difference = moisture - np.nanmean(year[:, inside], axis=1)
+        assert difference.mean() == pytest.approx(0.02, abs=0.002)
+        assert difference.std() == pytest.approx(0.008, rel=0.2)
+        n += 1
+    assert n > 35
+
+
+def test_terrain_units_are_thirds_of_the_heights(basin):
+    unit, height = basin.maps("terrain_units")[0, 0], basin.maps("elevation")[0, 0]
+    assert [int((unit == u).sum()) for u in (1, 2, 3)] == pytest.approx([1728] * 3, abs=30)
+    assert height[unit == 1].max() <= height[unit == 2].min() <= height[unit == 2].max() <= height[unit == 3].min()
+
+
 # -- the radiometer -----------------------------------------------------------------------------------------------------
 
 
@@ -652,7 +725,7 @@ def test_loads_name_what_is_there(short):
 
 def test_mappings_say_what_the_files_hold(short):
     rasters = [load for load in loads(short.folder) if load.product == "raster"]
-    assert len(rasters) == 8
+    assert len(rasters) == 12
     for load in rasters:
         mapping = yaml.safe_load(load.mapping.read_text())
         with rasterio.open(next(load.paths[0].glob("*.tif"))) as file:
@@ -682,7 +755,8 @@ def test_the_warehouse_accepts_what_is_simulated(short):
         assert len(granule.dates) == n_dates
         assert len(granule.variables) >= 1
         if load.product == "raster":
-            assert (granule.window.row, granule.window.column) == (2700, 26964)
+            corner = {"ease2_m01": (2700, 26964), "ease2_m09": (300, 2996), "era5_land_0p1": (511, 2798)}[load.grid]
+            assert (granule.window.row, granule.window.column) == corner
 
 
 # -- refusals -----------------------------------------------------------------------------------------------------------
