@@ -60,7 +60,7 @@ def savitzky_golay(series: pa.ListArray, half_width: pa.Array, order: pa.Array) 
             )
         rows = np.flatnonzero((half == h) & (degree == d) & (np.diff(data.offsets) > 2 * h))
         if rows.size:
-            _smooth(rows, data.offsets, data.t, data.v, _projection(h, d), smooth)
+            _smooth(rows, data.offsets, data.t, data.v, projection(h, d), smooth)
     members = pa.StructArray.from_arrays([pa.array(data.t), pa.array(smooth)], fields=list(SERIES.value_type))
     return to_arrow(data.offsets, members, is_null)
 
@@ -73,7 +73,7 @@ def _parameter(column: pa.Array, is_null: np.ndarray) -> tuple[np.ndarray, np.nd
     return column.to_numpy(), is_null
 
 
-def _projection(half_width: int, order: int) -> np.ndarray:
+def projection(half_width: int, order: int) -> np.ndarray:
     """The (2h + 1, 2h + 1) matrix that takes a window to its fitted polynomial; row h is the filter itself."""
     position = np.arange(-half_width, half_width + 1) / max(half_width, 1)  # scaled: the powers stay near 1
     basis, _ = np.linalg.qr(np.vander(position, order + 1))
@@ -148,12 +148,12 @@ def _smooth(rows, offsets, t, v, projection, out):
             while stop < offsets[row + 1] and t[stop] == t[stop - 1] + 1:
                 stop += 1
             if stop - start >= width:
-                _smooth_run(v[start:stop], projection, half, out[start:stop])
+                smooth_run(v[start:stop], projection, half, out[start:stop])
             start = stop
 
 
 @compiled
-def _smooth_run(x, projection, half, out):
+def smooth_run(x, projection, half, out):
     width = 2 * half + 1
     n = x.size
     # Tap by tap over the whole run: each pass is a stream the processor can vectorise.
