@@ -1,7 +1,7 @@
 {#- The targets of the study's correlations: series and composites of the variables in `correlations.targets`, as rows with series_id. -#}
 {% macro correlation_targets() -%}
     {%- set found = [] -%}
-    {%- for series in study_series() + study_composites() if series.variable in study('correlations').targets -%}
+    {%- for series in study_series() + study_composites() + study_downscaled() if series.variable in study('correlations').targets -%}
         {%- do found.append(series) -%}
     {%- endfor -%}
     {{ return(found) }}
@@ -88,13 +88,7 @@ anomalies as (
 {%- if 'year' in asked.time_steps %}
 
 calendar as (
-    select
-        season,
-        cast(month_number as int) as month_number,
-        cast(year_shift as int) as year_shift,
-        count(*) over (partition by season) as n_months_of_season
-    from {{ ref('season_calendars') }}
-    where season in ({{ literals(asked.seasons) }})
+    {{ months_of_seasons(asked.seasons) }}
 ),
 
 totals as (

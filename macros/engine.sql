@@ -102,16 +102,6 @@
 {% macro has_bits(flag, mask) -%} ((cast({{ flag }} as int) & {{ mask }}) <> 0) {%- endmacro %}
 
 
-{#- The name of a depth interval from its limits in cm: 0 and 5 are `0-5 cm`, 2.5 and 7.5 `2.5-7.5 cm`. Whole numbers are written without
-    a decimal point, which a plain cast to text does not do on either engine. -#}
-{% macro layer_name(top, bottom) -%}
-    {{ plain_number(top) }} || '-' || {{ plain_number(bottom) }} || ' cm'
-{%- endmacro %}
-{% macro plain_number(value) -%}
-    case when {{ value }} = floor({{ value }}) then cast(cast(floor({{ value }}) as int) as string) else cast({{ value }} as string) end
-{%- endmacro %}
-
-
 {#- Any text as an SQL string literal. Spark reads a backslash as the beginning of an escape, DuckDB as itself. (Models use literal().) -#}
 {% macro text_literal(value) -%}{{ return(adapter.dispatch('text_literal')(value)) }}{%- endmacro %}
 {% macro duckdb__text_literal(value) -%} '{{ value | replace("'", "''") }}' {%- endmacro %}

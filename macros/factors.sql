@@ -71,13 +71,10 @@
 {%- endmacro %}
 
 
-{#- A break as text for people: whole numbers without a decimal point, others with at most six decimals, small ones with twelve. -#}
-{% macro break_label(value) -%}
-    case
-        when abs({{ value }}) < 1e9 and {{ value }} = floor({{ value }}) then cast(cast(floor({{ value }}) as bigint) as string)
-        when abs({{ value }}) >= 0.01 and abs({{ value }}) < 1e20
-            then trim(trailing '.' from trim(trailing '0' from cast(cast({{ value }} as decimal(38, 6)) as string)))
-        when abs({{ value }}) < 0.01 then trim(trailing '.' from trim(trailing '0' from cast(cast({{ value }} as decimal(38, 12)) as string)))
-        else cast({{ value }} as string)
+{#- P(F > f) of a q with its F statistic, pixels taken as independent. Strata that explain all (q = 1) leave no doubt and have no finite F: p is 0,
+    as it is of a perfect line, unless every stratum is one pixel, which explains nothing. -#}
+{% macro p_of_q(q, f_statistic, n_strata, n_used) -%}
+    case when {{ q }} >= 1 and {{ n_used }} > {{ n_strata }} then cast(0 as double)
+        else f_p({{ f_statistic }}, cast({{ n_strata }} - 1 as double), cast({{ n_used }} - {{ n_strata }} as double))
     end
 {%- endmacro %}

@@ -12,3 +12,16 @@
     {%- endfor -%}
     {{ return(found) }}
 {%- endmacro %}
+
+
+{#- The months of calendar seasons as rows (season, month_number, year_shift, n_months_of_season): a month of year y belongs to the season of year
+    y + year_shift. Usage: with calendar as ({{ months_of_seasons(study('trends').seasons) }}) -#}
+{% macro months_of_seasons(seasons) -%}
+    select
+        season,
+        cast(month_number as int) as month_number,
+        cast(year_shift as int) as year_shift,
+        cast(count(*) over (partition by season) as int) as n_months_of_season
+    from {{ ref('season_calendars') }}
+    where season in ({{ literals(seasons) }})
+{%- endmacro %}

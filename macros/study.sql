@@ -95,8 +95,8 @@
 {%- endmacro %}
 
 
-{#- Whether a series comes from a product that users bring themselves (`table`, `raster`): then the study names its column, and
-    stg_custom stages it; every other product has a staging view of its own. -#}
+{#- Whether a series comes from a product that users bring themselves (`table`, `raster`): then the study names its column (or the columns that an
+    index is made of), and stg_custom stages it; every other product has a staging view of its own. -#}
 {% macro is_custom(series) -%}
-    {{ return(series.get('column') is not none) }}
+    {{ return(series.get('column') is not none or series.get('columns') is not none) }}
 {%- endmacro %}

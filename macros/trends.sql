@@ -23,5 +23,5 @@
 
 {#- The pixels of one batch, for models that gather series (`by_period`, the period a pixel): a pixel weighs the months it may have. -#}
 {% macro in_batch_of_pixels() -%}
-    {{ in_batch('pixel_id', ref('int_pixel_region'), 'count(distinct grid_id) * ' ~ n_months_of_study() * (study_series() | length + study_composites() | length)) }}
+    {{ in_batch('pixel_id', ref('int_pixel_region'), 'count(distinct grid_id) * ' ~ n_months_of_study() * (study_series() | length + study_composites() | length + study_downscaled() | length)) }}
 {%- endmacro %}

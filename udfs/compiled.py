@@ -31,5 +31,5 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 @cache
 def _sources_stamp() -> str:
     """A hash of every module of this package that holds compiled functions."""
-    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
     return hashlib.sha256(b"".join(source for source in sources if b"@compiled" in source)).hexdigest()

@@ -20,6 +20,7 @@ _SCALARS = {
     pa.bool_(): ("BOOLEAN", "boolean"),
     pa.int32(): ("INTEGER", "int"),
     pa.int64(): ("BIGINT", "bigint"),
+    pa.float32(): ("FLOAT", "float"),
     pa.float64(): ("DOUBLE", "double"),
     pa.string(): ("VARCHAR", "string"),
 }

@@ -29,7 +29,9 @@ years as (
 ),
 
 periods as (
-    {{ periods(['all', 'year']) }}
+    select distinct period_kind, period_start, period_end
+    from {{ ref('int_period_month') }}
+    where is_of_depth
 )
 
 select

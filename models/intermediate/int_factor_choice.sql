@@ -1,7 +1,7 @@
 -- The discretisation that each factor of each map is published with. Candidates are ranked by q (`choose: once`: by their mean q over all
 -- maps of a target, region and kind of period, so that q compares between them); ties go to the fewest strata, then to the method named first in
 -- METHODS of the documentation. With `optimise: first_small_gain` the rank begins at the smallest k whose best q is less than `min_gain`
--- (a share) above that of k - 1. A map takes the first of that order that it has.
+-- (a share) above that of k - 1, both of candidates that as many maps have as any. A map takes the first of that order that it has.
 {{ config(enabled=needs('drivers')) }}
 {% set drivers = study('drivers') %}
 with maps as (
@@ -39,6 +39,7 @@ scored as (
         method_order,
         n_strata_asked,
         count(*) as n_maps,
+        max(count(*)) over (partition by group_id, factor_id) as most_maps,
         round(avg(q), 12) as score,
         max(n_strata) as n_strata
     from candidates
@@ -53,6 +54,8 @@ best_of_k as (
         max(score) as score,
         lag(max(score)) over (partition by group_id, factor_id order by n_strata_asked) as score_before
     from scored
+    -- A mean over other maps is no gain.
+    where n_maps = most_maps
     group by group_id, factor_id, n_strata_asked
 ),
 

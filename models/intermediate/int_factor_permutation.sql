@@ -68,7 +68,5 @@ select
     driver_map_id,
     factor_id,
     draws.p as p,
-    draws.n_draws as n_draws,
-    draws.q_mean as q_mean,
-    draws.q_95 as q_95
+    draws.q_mean as q_mean
 from drawn

@@ -1,5 +1,5 @@
 -- The months that patterns and trends are computed from: covered ones, narrow.
-{{ config(materialized='view', enabled=needs('patterns') or needs('trends') or needs('drivers')) }}
+{{ config(materialized='view', enabled=needs('patterns') or needs('trends') or needs('drivers') or needs('validation')) }}
 select
     series_id,
     pixel_id,

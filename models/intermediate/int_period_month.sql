@@ -1,8 +1,9 @@
 -- The periods that anything is taken over, with their months: an equality on `month` joins them to millions of rows, where a range would
 -- have to be searched. Only months of the study; a period that the study enters or leaves half-way is cut there, and its dates say so.
-{{ config(enabled=needs('patterns') or needs('drivers')) }}
+{{ config(enabled=needs('patterns') or needs('trends') or needs('drivers')) }}
 {% set stability = study('stability').periods if needs('patterns') else [] %}
 {% set drivers = study('drivers').periods if needs('drivers') else [] %}
+{% set depth = ['all', 'year'] if needs('trends') else [] %}
 with months as (
     {{ months_of_study() }}
 ),
@@ -17,15 +18,12 @@ periods as (
     select
         'season' as period_kind,
         calendar.season,
-        months.year + cast(calendar.year_shift as int) as period_year,
+        months.year + calendar.year_shift as period_year,
         months.month,
-        calendar.n_months
+        calendar.n_months_of_season as n_months
     from months
-    inner join (
-        select *, cast(count(*) over (partition by season) as int) as n_months from {{ ref('season_calendars') }}
-    ) as calendar
+    inner join ({{ months_of_seasons(study('drivers').seasons) }}) as calendar
         on months.month_number = calendar.month_number
-        and calendar.season in ({{ literals(study('drivers').seasons) }})
     union all
     select 'month' as period_kind, cast(null as string) as season, year * 12 + month_number as period_year, month, 1 as n_months
     from months
@@ -40,7 +38,7 @@ dated as (
         min(month) over (partition by period_kind, season, period_year) as period_start,
         max(month) over (partition by period_kind, season, period_year) as last_month
     from periods
-    where period_kind in ({{ literals(stability + drivers) }})
+    where period_kind in ({{ literals(stability + drivers + depth) }})
 )
 
 select
@@ -52,5 +50,6 @@ select
     month,
     cast(n_months as int) as n_months_of_period,
     period_kind in ({{ literals(stability) }}) as is_of_stability,
-    period_kind in ({{ literals(drivers) }}) as is_of_drivers
+    period_kind in ({{ literals(drivers) }}) as is_of_drivers,
+    period_kind in ({{ literals(depth) }}) as is_of_depth
 from dated

@@ -1,6 +1,6 @@
 -- The pixels that the study's `sampling` keeps: every one; every so many rows and columns, the same ones in all regions of a grid; or a fixed
 -- number in each region, drawn by the digest of seed and pixel, which is the same on both engines.
-{{ config(enabled=needs('patterns') or needs('drivers')) }}
+{{ config(enabled=needs('patterns') or needs('drivers') or needs('validation')) }}
 {% set sampling = study('sampling') %}
 {%- if sampling.kind == 'systematic' %}
 -- Cells of a grid have one area or nearly so; the side of a square of that area is what `spacing_m` is counted in.

@@ -3,13 +3,7 @@
 {{ config(materialized='view', enabled=needs('patterns') or needs('trends')) }}
 -- depends_on: {{ ref('int_season_rule') }}, {{ ref('int_series') }} also where no season is a rule, so that the unit test finds their columns
 with calendar as (
-    select
-        season,
-        cast(month_number as int) as month_number,
-        cast(year_shift as int) as year_shift,
-        count(*) over (partition by season) as n_months_of_season
-    from {{ ref('season_calendars') }}
-    where season in ({{ literals(study('trends').seasons) }})
+    {{ months_of_seasons(study('trends').seasons) }}
 )
 
 select

@@ -8,12 +8,16 @@ with cutoffs as (
     from {{ ref('int_map') }}
 ),
 {%- else %}
+-- A region across 180 degrees is narrow where longitudes are counted from 0 to 360.
 with boxes as (
     select
         pixels.grid_id,
         pixels.region_id,
-        radians(min(places.lon)) as west,
-        radians(max(places.lon)) as east,
+        radians(least(
+            max(places.lon) - min(places.lon),
+            max(places.lon + case when places.lon < 0 then 360 else 0 end) - min(places.lon + case when places.lon < 0 then 360 else 0 end),
+            180
+        )) as width,
         radians(min(places.lat)) as south,
         radians(max(places.lat)) as north
     from {{ ref('int_pixel_region') }} as pixels
@@ -31,7 +35,7 @@ cutoffs as (
             2 * 6371008.8 * asin(least(cast(1 as double), sqrt(greatest(
                 0.0,
                 power(sin((boxes.north - boxes.south) / 2), 2)
-                + cos(boxes.north) * cos(boxes.south) * power(sin((boxes.east - boxes.west) / 2), 2)
+                + cos(boxes.north) * cos(boxes.south) * power(sin(boxes.width / 2), 2)
             )))) / 3,
             0
         ) as cutoff_m

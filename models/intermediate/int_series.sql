@@ -1,4 +1,4 @@
--- What the study analyses, one row a variable, product and layer: its series, then its composites. `series_id` stands for the three (and for the grid and the unit)
+-- What the study analyses, one row a variable, product and layer: its series, its composites, what it downscales. `series_id` stands for the three (and for the grid and the unit)
 -- in the intermediate models, so that billions of rows are grouped by a number and labelled at the end.
 with asked as (
     {% for series in study_series() %}
@@ -7,6 +7,7 @@ with asked as (
         {{ literal(series.variable) }} as variable,
         {{ literal(series.product) }} as product,
         {{ literal(series.layer) }} as layer,
+        {{ literal((series.get('prepare') or {}).get('grid')) }} as given_grid_id,
         {{ literal(series.get('unit')) }} as given_unit,
         {{ literal(series.get('monthly_statistic')) }} as given_statistic,
         {{ number(study('trends').epsilon.get(series.variable)) }} as given_epsilon,
@@ -16,7 +17,7 @@ with asked as (
     {% else %}
     select
         cast(null as int) as series_id, cast(null as string) as variable, cast(null as string) as product, cast(null as string) as layer,
-        cast(null as string) as given_unit, cast(null as string) as given_statistic, cast(null as double) as given_epsilon, cast(null as int) as min_days, cast(null as int) as min_dekads
+        cast(null as string) as given_grid_id, cast(null as string) as given_unit, cast(null as string) as given_statistic, cast(null as double) as given_epsilon, cast(null as int) as min_days, cast(null as int) as min_dekads
     where false
     {% endfor %}
     {%- for composite in study_composites() %}
@@ -27,11 +28,26 @@ with asked as (
         {{ literal(composite.variable) }} as variable,
         {{ literal(composite.product) }} as product,
         {{ literal(composite.layer) }} as layer,
+        {{ literal((composite.series.get('prepare') or {}).get('grid')) }} as given_grid_id,
         {{ literal(composite.series.get('unit')) }} as given_unit,
         {{ literal(composite.series.get('monthly_statistic')) }} as given_statistic,
         {{ number(study('trends').epsilon.get(composite.variable)) }} as given_epsilon,
         cast(null as int) as min_days,
         cast(null as int) as min_dekads
+    {%- endfor %}
+    {%- for downscaled in study_downscaled() %}
+    union all
+    select
+        {{ downscaled.series_id }} as series_id,
+        {{ literal(downscaled.variable) }} as variable,
+        {{ literal(downscaled.product) }} as product,
+        {{ literal(downscaled.layer) }} as layer,
+        {{ literal(study('downscaling').grid) }} as given_grid_id,
+        cast(null as string) as given_unit,
+        cast(null as string) as given_statistic,
+        {{ number(study('trends').epsilon.get(downscaled.variable)) }} as given_epsilon,
+        {{ study('coverage').min_days }} as min_days,
+        {{ study('coverage').min_dekads }} as min_dekads
     {%- endfor %}
 ),
 
@@ -49,8 +65,9 @@ select
     asked.variable,
     asked.product,
     asked.layer,
-    products.grid_id,
-    products.time_step,
+    coalesce(asked.given_grid_id, products.grid_id) as grid_id,
+    products.grid_id as source_grid_id,
+    {% if study_downscaled() %}case when asked.series_id in ({{ study_downscaled() | map(attribute='series_id') | join(', ') }}) then 'day' else products.time_step end as time_step{% else %}products.time_step{% endif %},
     coalesce(asked.given_unit, variables.unit) as unit,
     coalesce(asked.given_statistic, variables.monthly_statistic, 'mean') as monthly_statistic,
     asked.min_days,

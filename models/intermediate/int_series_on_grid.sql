@@ -22,7 +22,7 @@ select
     sum(weights.weight * monthly.value) / nullif(sum(weights.weight), 0) as value
 from {{ ref('int_monthly') }} as monthly
 inner join {{ ref('int_series') }} as series on monthly.series_id = series.series_id
-inner join {{ read_lake('weights') }} as weights
+inner join {{ ref('int_weights') }} as weights
     on series.grid_id = weights.source_grid_id and monthly.pixel_id = weights.source_pixel_id
 where weights.method = 'nearest'
     and weights.target_grid_id in (select grid_id from {{ ref('int_series') }})

@@ -57,6 +57,14 @@ quantile_zones as (
     where zone_number > 0 or n_breaks = 1
 ),
 
+rounded_zones as (
+    select
+        *,
+        {{ rounded_to_step('lower', 'narrowest') }} as lower_rounded,
+        {{ rounded_to_step('upper', 'narrowest') }} as upper_rounded
+    from quantile_zones
+),
+
 series as (
     select distinct series_id, factor from {{ ref('int_zone_value') }}
 ),
@@ -75,10 +83,11 @@ named as (
         lower,
         upper,
         cast(null as double) as class_value,
-        case when lower = upper then {{ plain_number('upper') }} else
-        {{ break_text('lower', 'narrowest') }} || case when lower < 0 then ' to ' else '-' end || {{ break_text('upper', 'narrowest') }} end as label,
+        case when lower = upper then {{ number_as_text('upper') }} else
+            {{ number_as_text('lower_rounded') }} || case when lower < 0 then ' to ' else '-' end || {{ number_as_text('upper_rounded') }}
+        end as label,
         true as has_unit
-    from quantile_zones
+    from rounded_zones
     {%- for zone in zones if zone.breaks is defined %}
     {%- for i in range(zone.breaks | length + 1) %}
     {%- set lower = zone.breaks[i - 1] if i > 0 else none %}
@@ -105,7 +114,7 @@ named as (
         cast(null as double) as lower,
         cast(null as double) as upper,
         value as class_value,
-        {{ plain_number('value') }} as label,
+        {{ number_as_text('value') }} as label,
         false as has_unit
     from classes
 )

@@ -1,4 +1,5 @@
--- The factors that zones are made of, at the pixels that each series has in the study.
+-- The factors that zones are made of, at the pixels that each series has in the study. area_km2 is the part of a pixel that lies inside the study's
+-- regions: those of one level lie beside one another and add up, levels hold each other.
 {{ config(enabled=needs('patterns')) }}
 {% set factors = study('zones') | map(attribute='factor') | list %}
 with pixels as (
@@ -9,10 +10,30 @@ with pixels as (
     {%- endif %}
 ),
 
+{% if study('region').set is defined %}
+levels as (
+    select
+        pixels.grid_id,
+        pixels.pixel_id,
+        regions.level,
+        max(pixels.area_km2) as area_km2,
+        least(sum(pixels.fraction), 1) as fraction
+    from {{ ref('int_pixel_region') }} as pixels
+    inner join {{ read_lake('regions/region') }} as regions on pixels.region_id = regions.region_id
+    where regions.region_set = {{ literal(study('region').set) }}
+    group by pixels.grid_id, pixels.pixel_id, regions.level
+),
+
 areas as (
-    select distinct grid_id, pixel_id, area_km2
-    from {{ ref('int_pixel_region') }}
+    select grid_id, pixel_id, max(area_km2 * fraction) as area_km2
+    from levels
+    group by grid_id, pixel_id
 )
+{% else %}
+areas as (
+    select grid_id, pixel_id, area_km2 from {{ ref('int_pixel_region') }}
+)
+{% endif %}
 
 select
     pixels.series_id,

@@ -47,7 +47,6 @@ class Ruled:
     air: Months  # on the coarse grid
     coarse_of: np.ndarray
     terrain: pl.DataFrame
-    area: np.ndarray
     members: pl.DataFrame  # region_id, pixel_id, weight_km2
 
     def mart(self, name: str, variable: str) -> pl.DataFrame:
@@ -152,7 +151,10 @@ def ruled(tmp_path_factory: pytest.TempPathFactory) -> Ruled:
     house.product("weather", "c", coarse, time_step="month")
     house.static("terrain", "g", terrain)
     house.weights("c", "g", pl.DataFrame({"source_pixel_id": coarse_of, "target_pixel_id": np.arange(N_PIXELS)}))
-    inside = {"basin": dict.fromkeys(range(24), 1.0), "upper": {p: 0.5 + 0.02 * p for p in range(10)}}
+    inside = {
+        "basin": {p: 0.6 if p < 10 else 1.0 if p < 20 else 0.75 for p in range(24)},
+        "upper": {p: 0.5 + 0.02 * p for p in range(10)},  # of pixels 6 to 9 more than lies in the basin
+    }
     members = pl.DataFrame(
         [{"region_id": r, "pixel_id": p, "fraction": f} for r, pixels in inside.items() for p, f in pixels.items()]
     )
@@ -213,6 +215,5 @@ def ruled(tmp_path_factory: pytest.TempPathFactory) -> Ruled:
         _months(coarse, "t2m"),
         coarse_of,
         terrain.filter(pl.col("pixel_id").is_in(list(kept))),
-        grid["area_km2"].to_numpy(),
         in_study.select("region_id", "pixel_id", weight_km2=pl.col("area_km2") * pl.col("fraction")),
     )

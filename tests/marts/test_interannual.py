@@ -53,7 +53,8 @@ def test_interannual_variation(ruled: Ruled, variable: str) -> None:
                         by_year.setdefault(year, {})[p] = value
             years = {year: area_mean(values) for year, values in by_year.items()}
             key = {"region_id": region, "season": season}
-            rows.append({**key, "time_step": "year", "n_years": len(years), **described(years, "year")})
+            counted = {"n_years": len(years), "is_small_sample": len(years) < 10}
+            rows.append({**key, "time_step": "year", **counted, **described(years, "year")})
             if season not in reference.SEASONS:
                 continue
             by_month: dict[int, list[float]] = {}
@@ -62,7 +63,8 @@ def test_interannual_variation(ruled: Ruled, variable: str) -> None:
                     by_month.setdefault(month, []).append(area_mean(values))
             months = {month: float(np.mean(values)) for month, values in by_month.items()}
             longest = max(len(values) for values in by_month.values())
-            rows.append({**key, "time_step": "month", "n_years": longest, **described(months, "month")})
+            counted = {"n_years": longest, "is_small_sample": longest < 10}
+            rows.append({**key, "time_step": "month", **counted, **described(months, "month")})
     theirs = pl.DataFrame(rows, infer_schema_length=None)
     assert len(theirs) == 2 * (4 + 2)
     assert theirs.filter(pl.col("time_step") == "year")["n_values"].min() > 8

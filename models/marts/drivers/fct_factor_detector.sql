@@ -60,7 +60,7 @@ found as (
 tested as (
     select
         *,
-        f_p(f_statistic, cast(n_strata - 1 as double), cast(n_used - n_strata as double)) as p_central,
+        {{ p_of_q('q', 'f_statistic', 'n_strata', 'n_used') }} as p_central,
         noncentral_f_p(f_statistic, cast(n_strata - 1 as double), cast(n_used - n_strata as double), greatest(noncentrality, 0)) as p_noncentral
     from found
 )

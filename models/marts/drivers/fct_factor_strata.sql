@@ -4,9 +4,9 @@ select
     factors.factor,
     strata.stratum,
     case
-        when strata.method = 'categories' then {{ break_label('strata.lower') }}
-        when strata.first_cell = 1 then '[' || {{ break_label('strata.lower') }} || ', ' || {{ break_label('strata.upper') }} || ']'
-        else '(' || {{ break_label('strata.lower') }} || ', ' || {{ break_label('strata.upper') }} || ']'
+        when strata.method = 'categories' then {{ number_as_text('strata.lower') }}
+        when strata.first_cell = 1 then '[' || {{ number_as_text('strata.lower') }} || ', ' || {{ number_as_text('strata.upper') }} || ']'
+        else '(' || {{ number_as_text('strata.lower') }} || ', ' || {{ number_as_text('strata.upper') }} || ']'
     end as label,
     strata.lower,
     strata.upper,

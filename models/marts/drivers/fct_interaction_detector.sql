@@ -27,7 +27,7 @@ select
         when pairs.q_12 <= pairs.q_1 + pairs.q_2 + {{ tolerance }} then 'independent'
         else 'enhance nonlinear'
     end as interaction,
-    f_p(pairs.f_statistic, cast(pairs.n_strata_12 - 1 as double), cast(pairs.n_used - pairs.n_strata_12 as double)) as p_central,
+    {{ p_of_q('pairs.q_12', 'pairs.f_statistic', 'pairs.n_strata_12', 'pairs.n_used') }} as p_central,
     maps.sampling
 from pairs
 inner join {{ ref('int_driver_map') }} as maps on pairs.driver_map_id = maps.driver_map_id

@@ -82,6 +82,7 @@ select
     described.season,
     described.n_values,
     described.n_years,
+    described.n_years < 10 as is_small_sample,
     described.mean,
     described.sd_sample / nullif(described.mean, 0) as cv_sample,
     described.sd_population / nullif(described.mean, 0) as cv_population,

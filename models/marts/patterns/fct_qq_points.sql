@@ -6,12 +6,14 @@ with places as (
     {%- endfor %}
 ),
 
--- A map of fewer pixels has as many points as pixels.
+-- A map of no more pixels has its values themselves as points, at the positions that qq_r has them at.
 points as (
     select
         maps.map_id,
         places.place,
-        (places.place - cast(0.5 as double)) / greatest(least(maps.n_pixels, {{ n_points }}), 1) as probability,
+        case when maps.n_pixels <= {{ n_points }} then {{ plotting_position('places.place', 'greatest(maps.n_pixels, 1)') }}
+            else (places.place - cast(0.5 as double)) / {{ n_points }}
+        end as probability,
         maps.n_pixels
     from {{ ref('int_map') }} as maps
     inner join places on places.place <= least(maps.n_pixels, {{ n_points }})
@@ -19,13 +21,19 @@ points as (
 
 -- Type 7: the value at rank (n - 1) p + 1, on the line between the two ranks around it.
 neighbours as (
+    select map_id, place, place as rank_in_map, cast(1 as double) as weight
+    from points
+    where n_pixels <= {{ n_points }}
+    union all
     select map_id, place, cast(floor((n_pixels - 1) * probability) as int) + 1 as rank_in_map,
         1 - ((n_pixels - 1) * probability - floor((n_pixels - 1) * probability)) as weight
     from points
+    where n_pixels > {{ n_points }}
     union all
     select map_id, place, cast(floor((n_pixels - 1) * probability) as int) + 2 as rank_in_map,
         (n_pixels - 1) * probability - floor((n_pixels - 1) * probability) as weight
     from points
+    where n_pixels > {{ n_points }}
 ),
 
 ranked as (
