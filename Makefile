@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
 
 VENV := .venv
+# Apache Superset pins other versions than the warehouse: it is a client like any other, in an environment of its own.
+VENV_BI := .venv-bi
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --require-virtualenv
 # dbt and DuckDB are the same for every target; PATH lets dbt and tests find them.
@@ -22,7 +24,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment environment-dev demo test lint format parity bench docs lock clean
+.PHONY: help environment environment-dev demo test test-browser test-postgres test-bi lint format parity bench docs lock clean
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is"
@@ -58,6 +60,27 @@ demo: environment  ## simulate a basin, load it, build it, show the results
 test: lint  ## lint, then every test but the Spark run
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4
 
+test-browser: environment-dev  ## the report in a real Chromium (Debian, Ubuntu: apt install chromium)
+	@$(BIN)/python -m pytest tests/browser/report_in_chromium.py
+
+# Debian's server refuses to run as root: the tests start it as another user. Only root has it installed here, where it is missing.
+test-postgres: environment-dev  ## publishing, to a PostgreSQL with PostGIS that the tests start
+	@ls /usr/share/postgresql/*/extension/postgis.control >/dev/null 2>&1 || command -v initdb >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing PostgreSQL and PostGIS with apt-get"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql postgresql-postgis; \
+		else echo "PostgreSQL with PostGIS is missing. Debian, Ubuntu: sudo apt-get install postgresql postgresql-postgis"; exit 1; fi; }
+	@SOILHOUSE_TEST_POSTGRES=1 $(BIN)/python -m pytest tests/serving/test_publish.py
+
+$(VENV_BI)/.installed: tests/bi/requirements.lock $(VENV)/.python
+	@echo "Installing Apache Superset and what it needs into $(VENV_BI) (a minute or two)"
+	@$(PYTHON) -m venv $(VENV_BI)
+	@$(VENV_BI)/bin/python -m pip --disable-pip-version-check install -qq --require-hashes -r tests/bi/requirements.lock
+	@touch $@
+
+test-bi: environment-dev $(VENV_BI)/.installed  ## the dashboards in a real Apache Superset, on the snapshot and on PostgreSQL
+	@SOILHOUSE_TEST_BI=$(CURDIR)/$(VENV_BI)/bin/python $(BIN)/python -m pytest tests/bi
+
 lint: environment-dev  ## style, and that generated files are those that their sources give
 	@$(BIN)/ruff check $(PACKAGES)
 	@$(BIN)/ruff format --check --quiet $(PACKAGES) || { echo "make format puts that right"; exit 1; }
@@ -82,8 +105,11 @@ docs: environment  ## dbt's page of every table, column and unit, for reading (g
 lock: environment-dev  ## resolve the dependencies anew, with hashes and without addresses
 	@$(BIN)/$(LOCK) --extra build -o requirements.lock
 	@$(BIN)/$(LOCK) --all-extras -c requirements.lock -o requirements-dev.lock
+	@$(BIN)/$(subst pyproject.toml,tests/bi/requirements.in,$(LOCK)) -o tests/bi/requirements.lock
 	@echo "$$(grep -c == requirements.lock) packages, with the tests' $$(grep -c == requirements-dev.lock)"
 
 clean:  ## remove what was built (not .venv, not lake/)
 	@rm -rf build target logs spark-warehouse metastore_db derby.log .pytest_cache .ruff_cache
 	@find $(PACKAGES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+test-real-studies: environment-dev ; @$(BIN)/python -m pytest tests/marts/real_studies.py  ## load and build the studies of the real files whole

@@ -9,13 +9,14 @@ from pathlib import Path
 from loaders.grids import register_grid
 from loaders.lake import Lake, LakeError
 from loaders.weights import refresh_weights
-from soilhouse import dbt
+from soilhouse import dbt, publishing
 from soilhouse.console import err
 from soilhouse.coverage import notes_on_coverage
 from soilhouse.database import remove_leftovers, require_unlocked, studies_in
 from soilhouse.demo_mark import simulated_products
 from soilhouse.errors import UserError
 from soilhouse.java import require_java
+from soilhouse.regridding import ensure_grids_and_weights
 from soilhouse.settings import Settings
 from soilhouse.study import Study, check, given_default_study, read_study_file
 
@@ -58,6 +59,7 @@ def build(
             _require_same_study(study.name, settings.database)
     register_grids(study, settings.lake)
     bring_weights_up_to_date(settings.lake)
+    ensure_grids_and_weights(study, settings.lake)
 
     err.print(f"Building {study.name}{f' ({study.title})' if study.title else ''} from {settings.lake}", markup=False)
     options = [
@@ -81,6 +83,11 @@ def build(
             if removed:
                 err.print(f"Removed, since {study.name} does not build them: {', '.join(removed)}", markup=False)
         err.print(f"The tables are in schema `marts` of {settings.database}", markup=False)
+        # A failed build leaves readers the snapshot of the last one that did not.
+        if not publishing.refresh(settings):
+            return 1
+    elif not outcome.failures:
+        err.print(f"note: {publishing.NO_SNAPSHOT_OF_SPARK}", markup=False)
     return 1 if outcome.failures else 0
 
 

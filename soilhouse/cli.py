@@ -57,7 +57,7 @@ def _run(asked: argparse.Namespace) -> int:
         from soilhouse import demo
 
         return demo.run(asked.dir)
-    chosen = settings(lake=asked.lake, database=getattr(asked, "db", None), target=getattr(asked, "target", None))
+    chosen = settings(lake=getattr(asked, "lake", None), database=getattr(asked, "db", None), target=getattr(asked, "target", None))
     if asked.command == "products":
         from soilhouse import products
 
@@ -71,6 +71,31 @@ def _run(asked: argparse.Namespace) -> int:
 
         return building.build(
             chosen, asked.study, asked.select, asked.exclude, asked.start, asked.end, asked.full_refresh, asked.threads
+        )
+    if asked.command == "report":
+        from soilhouse import reporting
+
+        return reporting.report(chosen, asked.study, asked.out)
+    if asked.command == "export":
+        from soilhouse import exporting
+
+        if asked.what == "tables":
+            return exporting.tables(chosen, asked.out, asked.region, asked.form, asked.study)
+        return exporting.rasters(
+            chosen, asked.mart, asked.column, asked.where, asked.by, asked.form, asked.out, asked.study
+        )
+    if asked.command == "publish":
+        from soilhouse import publishing
+
+        return publishing.run(
+            chosen,
+            asked.to,
+            schema=asked.schema,
+            reader=asked.reader,
+            geometry=not asked.no_geometry,
+            daily=asked.daily,
+            everything=asked.everything,
+            replace=asked.replace,
         )
     from soilhouse import doctor
 

@@ -18,6 +18,7 @@ from soilhouse.demo_mark import is_simulated, mark
 from soilhouse.errors import UserError
 from soilhouse.holdings import Holdings
 from soilhouse.parser import parse
+from soilhouse.reporting import write_report
 from soilhouse.settings import Settings, project_root, settings
 
 
@@ -43,7 +44,9 @@ def run(folder: str | None) -> int:
 
     out.print("\n[bold]4. what came out, beside what was put in[/bold]")
     demo_results.show(chosen.database, truth)
-    _where_next(chosen, files)
+    with _step("\n5. report: one page of maps and plots, with the query behind each"):
+        page = write_report(chosen).path
+    _where_next(chosen, files, page)
     out.print(f"The demo took {time.perf_counter() - started:.0f} s.", markup=False)
     return 0
 
@@ -101,11 +104,14 @@ def _step(title: str) -> Iterator[None]:
     out.print(f"   {time.perf_counter() - began:.1f} s\n", markup=False)
 
 
-def _where_next(chosen: Settings, files: Path) -> None:
-    python, database, truth = (_short([str(p)])[0] for p in (sys.executable, chosen.database, files / TRUTH_FILE))
+def _where_next(chosen: Settings, files: Path, page: Path) -> None:
+    python, database, truth, report = (
+        _short([str(p)])[0] for p in (sys.executable, chosen.database, files / TRUTH_FILE, page)
+    )
     query = f"import duckdb; print(duckdb.connect('{database}', read_only=True).sql('show all tables'))"
     out.print("\n[bold]Where to look next[/bold]")
     for what, where in (
+        ("the report: open it in a browser", report),
         ("ask the tables yourself", f'{python} -c "{query}"'),
         ("every table and column explained", "make docs, then target/static_index.html"),
         ("everything that was planted", f"{truth} and docs/simulated_basin.md"),

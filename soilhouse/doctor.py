@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 
 from loaders.products import ProductError, all_products
 from loaders.spatial import SpatialMissing, spatial_connection
+from serving.snapshot import snapshot_of
 from soilhouse.console import out
 from soilhouse.database import explain, studies_in
 from soilhouse.demo_mark import simulated_products
@@ -68,6 +69,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         _products,
         _lake,
         _database,
+        _snapshot,
     )
     for check in checks:
         try:
@@ -275,3 +277,25 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("problem", "database", f"{found}: tables of more than one study", next_step)
         return
     yield Finding("ok", "database", found)
+
+
+def _snapshot(settings: Settings) -> Iterator[Finding]:
+    """The copy that readers have: is it there, whole, and of the database's last build?"""
+    snapshot = snapshot_of(settings.database)
+    if not settings.database.exists() and not snapshot.exists():
+        return
+    if not snapshot.exists():
+        yield Finding("warning", "snapshot", f"{snapshot} does not exist", "`soilhouse publish` writes it for readers")
+        return
+    try:
+        studies = studies_in(snapshot)
+    except duckdb.Error as error:
+        explained = explain(error, snapshot)
+        yield Finding("problem", "snapshot", explained.problem, "`soilhouse publish` writes it anew")
+        return
+    found = f"{snapshot}, {snapshot.stat().st_size / 1e6:.1f} MB, study {', '.join(studies) or 'none'}"
+    if settings.database.exists() and snapshot.stat().st_mtime < settings.database.stat().st_mtime:
+        step = "the last build failed or was a plain `dbt build`: readers see the one before until `soilhouse publish`"
+        yield Finding("warning", "snapshot", f"{found}, older than the database", step)
+    else:
+        yield Finding("ok", "snapshot", found)

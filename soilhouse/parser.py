@@ -51,6 +51,7 @@ COMMANDS: dict[str, Command] = {
                 "a table with columns lon, lat, date and variables, as product my_daily",
             ),
             ("soilhouse load regions districts.gpkg --as districts --id-column code", "the regions of a map layer"),
+            ("soilhouse load terrain srtm_3s", "slope, aspect and wetness of the elevation that was loaded"),
         ),
     ),
     "build": Command(
@@ -67,6 +68,51 @@ COMMANDS: dict[str, Command] = {
                 "soilhouse build studies/java.yml --start 2017-01-01 --end 2017-04-01",
                 "only three months of the large daily tables anew",
             ),
+        ),
+    ),
+    "report": Command(
+        "Write one HTML page of a study: maps, plots and the tables behind them.",
+        "The page needs no network and no other file: it can be mailed, printed, and opened anywhere. Every figure names the mart and the\n"
+        "query it came from. Figures whose marts the study does not build are left out, with a line that says which group to add.",
+        (
+            ("soilhouse report", "the study in the default database"),
+            ("soilhouse report studies/java.yml --db build/java.duckdb --out java.html", "another one, to a place of your own"),
+        ),
+    ),
+    "export": Command(
+        "Write maps as GeoTIFF or NetCDF, or tables as files.",
+        "Maps come from any mart with pixels: `soilhouse export rasters --help`. Each keeps its grid, its projection and every digit, and says\n"
+        "what it was made of; maps of simulated data say SIMULATED.",
+        (
+            (
+                "soilhouse export rasters --mart fct_trends --column sen_slope_per_year --where \"product = 'chirps_monthly'\"",
+                "Cloud-Optimised GeoTIFFs, a file a map",
+            ),
+            (
+                "soilhouse export rasters --mart fct_pixel_monthly --column value --where \"variable = 'soil_moisture' and year(month) = 2020\" --form netcdf",
+                "CF NetCDF, the months in one file a product",
+            ),
+            (
+                "soilhouse export rasters --mart fct_soil_moisture_daily --column soil_moisture_m3m3 --where \"product = 'smap' and year = 2020\" --form scaled",
+                "int16 x 10,000 with YYYYDDD in the name, as other 1 km data sets have it",
+            ),
+            ("soilhouse export tables --region upper", "the tables of one region as CSV and Excel (group `desk` of the study)"),
+        ),
+    ),
+    "publish": Command(
+        "Give the tables to readers: a snapshot, a PostgreSQL database, dashboards.",
+        "Every build ends with a snapshot beside its database (snapshot.duckdb), which readers open without being in the way of the next\n"
+        "build; without TARGET it is written again. With an address its tables go to PostgreSQL with PostGIS, in one transaction, and only\n"
+        "what changed; the password comes from PGPASSWORD or ~/.pgpass. A .zip is dashboards to import into Apache Superset.",
+        (
+            ("soilhouse publish", "the snapshot anew, such as after a plain `dbt build`"),
+            ("soilhouse publish --daily", "the snapshot with the large daily tables, which a build leaves out of it"),
+            ("soilhouse publish /shared/soil.duckdb", "a copy for others"),
+            (
+                "soilhouse publish 'postgresql://soil@db.example.org/gis?sslmode=verify-full'",
+                "into schema soilhouse of a database, encrypted, the server's certificate checked",
+            ),
+            ("soilhouse publish dashboards.zip", "dashboards for Apache Superset"),
         ),
     ),
     "doctor": Command(
@@ -127,6 +173,9 @@ def parser() -> Parser:
         ("products", _products),
         ("load", _load),
         ("build", _build),
+        ("report", _report),
+        ("export", _export),
+        ("publish", _publish),
         ("doctor", _doctor),
     ):
         command = COMMANDS[name]
@@ -215,6 +264,81 @@ def _build(parser: Parser) -> None:
     parser.add_argument("--full-refresh", action="store_true", help="drop and build anew what is otherwise added to")
     parser.add_argument("--threads", type=_positive, metavar="N", help="models built at once")
     _lake(parser)
+    _database(parser)
+
+
+def _report(parser: Parser) -> None:
+    parser.add_argument(
+        "study", metavar="STUDY.yml", nargs="?", help="the study's file, for its title and period (default the one of that name)"
+    )
+    parser.add_argument("--out", metavar="FILE", help="the page (default STUDY_report.html beside the database)")
+    _lake(parser)
+    _database(parser)
+
+
+def _export(parser: Parser) -> None:
+    forms = parser.add_subparsers(dest="what", title="what", metavar="WHAT", required=True, parser_class=Parser)
+    tables = forms.add_parser(
+        "tables",
+        help="a region's tables as CSV and Excel",
+        description="Write the tables that a desk takes away, a folder a region: CSV and one Excel workbook, with what each column is and\n"
+        "what the numbers were made of.",
+        epilog=_examples(COMMANDS["export"]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    tables.add_argument("--region", metavar="REGION", help="one region only (default all of them)")
+    tables.add_argument("--form", nargs="+", choices=("csv", "xlsx"), default=["csv", "xlsx"], help="the files (default both)")
+    tables.add_argument("--out", metavar="DIR", help="where they go (default tables/ beside the database)")
+    tables.add_argument("--study", metavar="STUDY.yml", help="the study's file, for its title (default the one of that name)")
+    _lake(tables)
+    _database(tables)
+    _export_rasters(
+        forms.add_parser(
+            "rasters",
+            help="maps of a column of a mart",
+            description="Write the maps of a column of a mart: a map is what its rows hold for one month, product, layer, ...\n"
+            "--where chooses rows in SQL; what still differs between maps goes into the files' names.",
+            epilog=_examples(COMMANDS["export"]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+    )
+
+
+def _export_rasters(parser: Parser) -> None:
+    parser.add_argument("--mart", required=True, metavar="MART", help="a mart with pixels, such as fct_pixel_monthly")
+    parser.add_argument("--column", required=True, metavar="COLUMN", help="what the map shows: a number, a class, yes and no")
+    parser.add_argument("--where", default="", metavar="SQL", help="which rows, as after WHERE: \"product = 'x' and year(month) = 2020\"")
+    parser.add_argument("--by", nargs="+", default=[], metavar="COLUMN", help="also a map of each value of these columns")
+    parser.add_argument(
+        "--form",
+        choices=("geotiff", "scaled", "netcdf"),
+        default="geotiff",
+        help="geotiff: Cloud-Optimised GeoTIFF, every digit (default). scaled: the same as int16 x 10,000, no data -9999, YYYYDDD in"
+        " the name. netcdf: CF NetCDF, the times of a map in one file",
+    )
+    parser.add_argument("--out", metavar="DIR", help="where the files go (default rasters/ beside the database)")
+    parser.add_argument("--study", metavar="STUDY.yml", help="the study's file, for its title (default the one of that name)")
+    _lake(parser)
+    _database(parser)
+
+
+def _publish(parser: Parser) -> None:
+    parser.add_argument(
+        "to", metavar="TARGET", nargs="?", help="postgresql://user@host/database, FILE.duckdb or FILE.zip (default the snapshot)"
+    )
+    parser.add_argument("--daily", action="store_true", help="also the daily tables, which lie in the lake's files")
+    postgres = parser.add_argument_group("PostgreSQL")
+    postgres.add_argument("--schema", default="soilhouse", metavar="NAME", help="the schema (default soilhouse)")
+    reading = postgres.add_mutually_exclusive_group()
+    reading.add_argument(
+        "--reader", default="soilhouse_reader", metavar="ROLE", help="the role that may read (default soilhouse_reader)"
+    )
+    reading.add_argument("--no-reader", action="store_const", dest="reader", const=None, help="leave roles and rights alone")
+    postgres.add_argument("--no-geometry", action="store_true", help="without PostGIS")
+    postgres.add_argument("--everything", action="store_true", help="send what has not changed too")
+    postgres.add_argument("--replace", action="store_true", help="in the place of another study in the schema")
     _database(parser)
 
 

@@ -29,3 +29,15 @@ def variables() -> frozenset[str]:
 def papers() -> frozenset[str]:
     """Papers whose figures are known."""
     return _column("published_values", "paper")
+
+
+@cache
+def land_cover_schemes() -> frozenset[str]:
+    """Schemes that a land cover's classes may be brought to."""
+    return _column("land_cover_schemes", "scheme")
+
+
+@cache
+def ndvi_levels() -> frozenset[str]:
+    """Schemes of NDVI levels."""
+    return _column("ndvi_levels", "scheme")

@@ -26,13 +26,31 @@ from loaders.names import COLUMN, NAME, checked_layer, layer_limits
 from loaders.nearest import suggestion
 from soilhouse.problems import Problem, StudyError
 from soilhouse.settings import PROJECT_FILE, project_root
+from soilhouse.study_downscaling import downscaling_problems
+from soilhouse.study_validation import validation_problems
+from udfs.downscaling.parameters import ESTIMATORS, PARAMETERS
 
 # Of fct_soil_moisture_daily and everything compared with it: a column there has one unit.
 SOIL_MOISTURE_UNIT = "m3 m-3"
 
+# The methods of int_weights and the one that takes the most frequent class of area_mean's overlaps.
+REGRIDDINGS = ("area_mean", "mode", "nearest", "bilinear", "kriging")
+
+# Those of the kernel krige_weights.
+SEMIVARIOGRAM_MODELS = ("linear", "spherical", "exponential", "gaussian")
+
+# The bands that each index is made of; macro index_of has the formulas.
+INDEX_BANDS = {
+    "ndvi": {"red", "nir"},
+    "evi": {"red", "nir", "blue"},
+    "ndwi": {"green", "nir"},
+    "lswi": {"nir", "swir1"},
+    "nsdsi": {"swir1", "swir2"},
+}
+
 DISCRETISATIONS = ("equal", "quantile", "natural", "geometric", "sd")
 
-GROUPS = ("patterns", "trends", "drivers", "downscaling", "validation")
+GROUPS = ("patterns", "trends", "drivers", "downscaling", "validation", "desk")
 
 
 def _identifier(value: str) -> str:
@@ -47,6 +65,13 @@ def _column(value: str) -> str:
         raise ValueError(
             "a column is letters, digits and underscores; rename it in the file, or with --mapping at the load"
         )
+    return value
+
+
+def _member(value: str) -> str:
+    # VARIABLE, or PRODUCT.VARIABLE of another product.
+    for part in value.split(".", 1):
+        _identifier(part)
     return value
 
 
@@ -178,13 +203,127 @@ class SeriesCoverage(_Part):
         return self
 
 
+class Kriging(_Part):
+    """The semivariogram that ordinary kriging goes by (as fct_semivariogram_models gives it), and which neighbours it takes."""
+
+    model: Literal[SEMIVARIOGRAM_MODELS]
+    nugget: Annotated[float, Field(ge=0)]
+    partial_sill: Annotated[float, Field(ge=0)]
+    range_parameter_m: Annotated[float, Field(gt=0)]
+    n_neighbours: Annotated[int, Field(ge=1, le=64)]
+    radius_m: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _has_a_sill(self) -> Kriging:
+        if self.nugget + self.partial_sill == 0:
+            raise ValueError("nugget and partial_sill are both 0: that is no semivariogram")
+        return self
+
+
+class Smoothing(_Part):
+    """The filter of Savitzky and Golay: polynomials of degree `order` over 2 half_width + 1 days."""
+
+    half_width: Annotated[int, Field(ge=1, le=60)]
+    order: Annotated[int, Field(ge=0, le=10)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Smoothing:
+        if self.order > 2 * self.half_width:
+            raise ValueError(f"a window of {2 * self.half_width + 1} days holds no polynomial of degree {self.order}")
+        return self
+
+
+class Prepare(_Part):
+    """What is done to a series before it is analysed: brought to another grid, made daily, filled, smoothed."""
+
+    grid: Name | None = None
+    regrid: Literal[REGRIDDINGS] | None = None
+    min_covered: Annotated[float, Field(gt=0, le=1)] | None = None
+    kriging: Kriging | None = None
+    centred_mean_days: Annotated[int, Field(ge=1, le=60)] | None = None
+    composite_days: Annotated[int, Field(ge=2, le=366)] | None = None
+    to_daily: Literal["linear", "hold"] | None = None
+    max_gap_days: Annotated[int, Field(ge=1, le=366)] | None = None
+    smoothing: Smoothing | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Prepare:
+        if not self.model_fields_set:
+            raise ValueError("is empty: say what is to be done, or leave it out")
+        if self.grid is None and (self.regrid or self.min_covered or self.kriging):
+            raise ValueError("`regrid`, `min_covered` and `kriging` bring the series to a `grid`: name it")
+        if (self.regrid == "kriging") != (self.kriging is not None):
+            raise ValueError("`regrid: kriging` and the semivariogram `kriging` go together")
+        if self.to_daily is not None and self.composite_days is None:
+            raise ValueError("`to_daily` is about composites: give `composite_days`, the days that one stands for")
+        if self.regrid == "mode" and self.temporal():
+            raise ValueError(f"classes have no {', '.join(self.temporal())}: that is for numbers")
+        return self
+
+    def temporal(self) -> list[str]:
+        """The steps over days that are asked."""
+        return [
+            key
+            for key in ("centred_mean_days", "composite_days", "max_gap_days", "smoothing")
+            if getattr(self, key) is not None
+        ]
+
+
+class Preparation(_Part):
+    """How series (`regrid`) and factors (`factor_regrid`) reach other grids unless they say so, and how much of a pixel must have values."""
+
+    regrid: Literal["area_mean", "mode", "nearest", "bilinear"]
+    factor_regrid: Literal["area_mean", "mode", "nearest", "bilinear"]
+    min_covered: Annotated[float, Field(gt=0, le=1)]
+
+
+class FrozenMask(_Part):
+    """The series of the study that says where the soil is frozen: by being `below` a value, or (soil moisture) by its product's flag."""
+
+    variable: Name
+    product: Name
+    layer: Annotated[str, AfterValidator(checked_layer)] = "surface"
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _says_frost(self) -> FrozenMask:
+        if (self.below is None) != (self.variable == "soil_moisture"):
+            raise ValueError(
+                "a temperature needs `below` (0 of soil temperature in degC); soil moisture is frozen where its product says, without `below`"
+            )
+        return self
+
+
+class WaterMask(_Part):
+    """Pixels of which more than `max_share` has one of the codes of a land cover: they have no soil moisture."""
+
+    product: Name
+    column: Annotated[str, AfterValidator(_column)]
+    codes: Annotated[list[float], Field(min_length=1)]
+    max_share: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Masks(_Part):
+    """What has no soil moisture: frozen soil and water."""
+
+    frozen: FrozenMask | None = None
+    water: WaterMask | None = None
+
+
 class Series(_Part):
-    """One variable of one product at one layer. `column` to `valid_max` are for products that users bring themselves."""
+    """One variable of one product at one layer. `column` to `valid_max` are for products that users bring themselves.
+
+    `columns` are the bands that an index (the variable) is made of; `mean_of` names what else of the product, or PRODUCT.VARIABLE of another
+    series' product on the same grid, it is the mean of.
+    """
 
     variable: Name
     product: Name
     layer: Annotated[str, AfterValidator(checked_layer)] = "surface"
     column: Annotated[str, AfterValidator(_column)] | None = None
+    columns: dict[str, Annotated[str, AfterValidator(_column)]] | None = None
+    mean_of: Annotated[list[Annotated[str, AfterValidator(_member)]], Field(min_length=2)] | None = None
+    prepare: Prepare | None = None
     unit: Text | None = None
     scale: float = 1
     offset: float = 0
@@ -204,8 +343,23 @@ class Series(_Part):
         return self
 
     @model_validator(mode="after")
+    def _one_source(self) -> Series:
+        given = [key for key in ("column", "columns", "mean_of") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of {', '.join(given)}")
+        if self.columns is not None:
+            bands = INDEX_BANDS.get(self.variable)
+            if bands is None:
+                raise ValueError(
+                    f"`columns` are the bands of an index, and the variable is one of {', '.join(INDEX_BANDS)}"
+                )
+            if set(self.columns) != bands:
+                raise ValueError(f"the columns of {self.variable} are {', '.join(sorted(bands))}")
+        return self
+
+    @model_validator(mode="after")
     def _scaled_only_as_delivered(self) -> Series:
-        if self.column is None:
+        if self.column is None and self.columns is None:
             given = [k for k in ("unit", "scale", "offset", "valid_min", "valid_max") if k in self.model_fields_set]
             if given:
                 raise ValueError(
@@ -297,6 +451,30 @@ class Factor(_Part):
     exclude: Annotated[list[float], Field(min_length=1)] | None = None
     method: Literal[DISCRETISATIONS] | None = None
     k: Annotated[int, Field(ge=2, le=50)] | None = None
+    regrid: Literal[REGRIDDINGS] | None = None
+    min_covered: Annotated[float, Field(gt=0, le=1)] | None = None
+    kriging: Kriging | None = None
+    scheme: Name | None = None
+    as_: Annotated[Literal["octant", "northness", "eastness"] | None, Field(alias="as")] = None
+
+    @model_validator(mode="after")
+    def _made_of_a_map(self) -> Factor:
+        given = [k for k in ("regrid", "min_covered", "kriging", "scheme", "as_") if getattr(self, k) is not None]
+        if self.column is None and given:
+            raise ValueError(
+                f"{', '.join(k.rstrip('_') for k in given)} needs `column`: series say how they are prepared, coordinates need no preparation"
+            )
+        if self.scheme is not None and self.as_ is not None:
+            raise ValueError("`scheme` is for classes of land cover, `as` for an aspect")
+        if (self.scheme is not None or self.as_ == "octant") and self.kind != "categorical":
+            raise ValueError(f"`{'scheme' if self.scheme else 'as: octant'}` gives classes: say `kind: categorical`")
+        if self.as_ in ("northness", "eastness") and self.kind == "categorical":
+            raise ValueError(f"{self.as_} is a number from -1 to 1, not a class")
+        if self.kind == "categorical" and self.regrid in ("area_mean", "bilinear", "kriging"):
+            raise ValueError(f"classes have no {self.regrid}: take `mode` or `nearest`")
+        if (self.regrid == "kriging") != (self.kriging is not None):
+            raise ValueError("`regrid: kriging` and the semivariogram `kriging` go together")
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> Factor:
@@ -439,6 +617,283 @@ class Ssmi(_Part):
         return self
 
 
+class Desk(_Part):
+    """What a drought desk and a basin agency look at: dekads, months or both, days that a dekad needs, years that a normal needs."""
+
+    periods: Annotated[list[Literal["dekad", "month"]], Field(min_length=1)]
+    min_days: Annotated[int, Field(ge=1, le=8)]
+    min_years: Annotated[int, Field(ge=2)]
+    map_periods: Annotated[int, Field(ge=1)]
+
+
+class SeriesName(_Part):
+    """A series of the study, by its names."""
+
+    variable: Name
+    product: Name
+    layer: Annotated[str, AfterValidator(checked_layer)] = "surface"
+
+
+class FrozenRule(SeriesName):
+    """Soil counts as frozen where a series, such as the soil's temperature, is below a value in its unit."""
+
+    below: float
+
+
+class ThermalFit(_Part):
+    """What the thermal inertia framework is fitted on: three series of one grid, such as those of a reanalysis."""
+
+    soil_moisture: SeriesName
+    day: SeriesName
+    night: SeriesName
+
+
+class ThermalInertia(_Part):
+    """Soil moisture from the difference of surface temperature between day and night, by land cover and NDVI level.
+
+    Fitted on `fit`, applied to `day` and `night` of the fine grid, corrected so that the first of `reference` with a value keeps its mean.
+    """
+
+    framework: Literal["thermal_inertia"]
+    product: Name
+    fit: ThermalFit
+    day: SeriesName
+    night: SeriesName
+    ndvi: SeriesName
+    ndvi_hold_days: Annotated[int, Field(ge=1)]
+    ndvi_levels: Name
+    land_cover: Name
+    land_cover_scheme: Name
+    min_class_share: Annotated[float, Field(ge=0, le=1)]
+    window_months: Annotated[int, Field(ge=1)] | None
+    min_samples: Annotated[int, Field(ge=3)]
+    reference: list[SeriesName]
+    min_valid_fraction: Annotated[float, Field(ge=0, le=1)]
+    porosity: Name | None
+    largest: Annotated[float, Field(gt=0, le=1)]
+
+
+class Learned(_Part):
+    """What the two frameworks share that learn from samples: which estimators, on which rows, how they are chosen and scored."""
+
+    estimators: Annotated[list[Literal[ESTIMATORS]], Field(min_length=1)]
+    hyperparameters: dict[Literal[ESTIMATORS], dict[str, Annotated[list[Any], Field(min_length=1)]]]
+    partitions: Annotated[list[Literal["whole", "unit"]], Field(min_length=1)]
+    publish: Annotated[list[str], Field(min_length=1)]
+    suffix: Name | None
+    min_samples: Annotated[int, Field(ge=20)]
+    max_samples: Annotated[int, Field(ge=100)]
+    outer_share: Annotated[float, Field(ge=0, le=0.5)]
+    train_share: Annotated[float, Field(ge=0.1, le=0.9)]
+    min_ks_p: Annotated[float, Field(ge=0, lt=1)]
+    max_draws: Annotated[int, Field(ge=1, le=10000)]
+    folds: Annotated[int, Field(ge=2, le=20)]
+    folds_of: Literal["rows", "blocks"]
+    max_fit_samples: dict[Literal[ESTIMATORS], Annotated[int, Field(ge=100)]]
+    max_search_samples: Annotated[int, Field(ge=100)]
+    max_score_samples: Annotated[int, Field(ge=100)]
+    refit: bool
+    interval_level: Annotated[float, Field(gt=0.5, lt=1)]
+    interval_from: Literal["test", "blocks"]
+    permutations: Annotated[int, Field(ge=0, le=100)]
+    shap_samples: Annotated[int, Field(ge=0, le=20000)]
+    largest: Annotated[float, Field(gt=0, le=1)]
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+
+    @property
+    def products(self) -> list[str]:
+        """The names of all products that it trains, published or not: the rule of the macro learned_product()."""
+        of_windows = f"_{self.window_days}day" if isinstance(self, Windows) else ""
+        of_whole = "" if isinstance(self, Windows) else "_whole"
+        return [
+            name
+            + of_windows
+            + ("_by_unit" if partition == "unit" else of_whole)
+            + (f"_{self.suffix}" if self.suffix else "")
+            for partition in self.partitions
+            for name in (*self.estimators, "best" if isinstance(self, Windows) else "stack")
+        ]
+
+    @model_validator(mode="after")
+    def _known(self) -> Learned:
+        if len(set(self.estimators)) < len(self.estimators):
+            raise ValueError("an estimator of `estimators` comes twice")
+        combination = "best" if self.framework == "windows" else "stack"
+        for name in self.publish:
+            if name not in (combination, *self.estimators):
+                raise ValueError(
+                    f"`publish` names {name}: it takes {combination}, and estimators that `estimators` names too"
+                )
+        for estimator, grid in self.hyperparameters.items():
+            for parameter in grid:
+                if parameter not in PARAMETERS[estimator]:
+                    known = suggestion(parameter, PARAMETERS[estimator])
+                    raise ValueError(f"{parameter} is not a hyperparameter of {estimator} that can be set. {known}")
+        return self
+
+
+class Windows(Learned):
+    """The best of several estimators in each window of days (northern China)."""
+
+    framework: Literal["windows"]
+    window_days: Annotated[int, Field(ge=1, le=366)]
+    select_by: Literal["train_and_test", "test", "blocks"]
+
+
+class Stacking(Learned):
+    """Boosted trees and a second level over them, for each terrain unit and for all together (Anhui)."""
+
+    framework: Literal["stacking"]
+
+
+FRAMEWORKS: dict[str, type[_Part]] = {"thermal_inertia": ThermalInertia, "windows": Windows, "stacking": Stacking}
+Framework = Annotated[ThermalInertia | Windows | Stacking, Field(discriminator="framework")]
+
+
+class Downscaling(_Part):
+    """From a coarse series to a fine grid by features, with one or more frameworks; without frameworks nothing is downscaled.
+
+    `features` are factors of the study, and `day_of_year`. `hold_days`: for how many days a value of a feature that does not come every
+    day counts. `upscale` says how features reach the coarse grid.
+    """
+
+    grid: Name | None
+    target: SeriesName | None
+    period: Period | None
+    features: list[Name]
+    hold_days: dict[str, Annotated[int, Field(ge=1)]]
+    upscale: Literal["area_mean", "nearest"]
+    min_valid_share: Annotated[float, Field(gt=0, le=1)]
+    unit: Name | None
+    water: Name | None
+    water_classes: list[int]
+    max_water_share: Annotated[float, Field(ge=0, le=1)]
+    frozen: FrozenRule | None
+    block_cells: Annotated[int, Field(ge=1)]
+    frameworks: list[Framework]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Downscaling:
+        if self.frameworks:
+            missing = [key for key in ("grid", "target") if getattr(self, key) is None]
+            if missing:
+                raise ValueError(f"names frameworks, so it needs {' and '.join(f'`{key}`' for key in missing)} too")
+        learned = [framework for framework in self.frameworks if isinstance(framework, Learned)]
+        if learned and not self.features:
+            raise ValueError("names frameworks that learn from samples, so it needs `features` to learn from")
+        if self.unit is None and any("unit" in framework.partitions for framework in learned):
+            raise ValueError(
+                "has a framework with `partitions: [unit, ...]`: say which factor is the terrain unit (`unit`),"
+                " or take `partitions: [whole]`"
+            )
+        names: list[str] = []
+        for framework in self.frameworks:
+            names += framework.products if isinstance(framework, Learned) else [framework.product]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"two of `frameworks` give the product {name}: tell them apart by `suffix` (or `product`)"
+                )
+        return self
+
+
+class SeriesPick(_Part):
+    """Soil moisture of one product, a series, composite or downscaled product of the study, or one of its products of stations."""
+
+    product: Name
+    layer: Annotated[str, AfterValidator(checked_layer)]
+
+
+class DayOffset(_Part):
+    """How many days after its own date a product's value is compared: -1 for a morning that carries the date of the night before it."""
+
+    product: Name
+    days: Annotated[int, Field(ge=-5, le=5)]
+
+
+class Comparison(_Part):
+    """Products that are compared, every two of them, on their common days or months and pixels of the coarser (or finer) grid."""
+
+    of: Annotated[list[SeriesPick], Field(min_length=2)]
+    time_step: Literal["day", "month"] = "day"
+    grid: Literal["coarser", "finer"] = "coarser"
+
+
+class RandomPairs(_Part):
+    """Values of two products at pixels drawn at random, `n` a region, on each of these days."""
+
+    dates: Annotated[list[Annotated[date, BeforeValidator(_calendar_day)]], Field(min_length=1)]
+    n: Annotated[int, Field(ge=3)]
+    seed: int
+
+
+class Triple(_Part):
+    """Three products for triple collocation; with `force` also where one is made from another."""
+
+    of: Annotated[list[SeriesPick], Field(min_length=3, max_length=3)]
+    force: bool = False
+
+
+class BeforeAfter(_Part):
+    """Two products whose scores at the stations are compared on common days: a coarse one and what was downscaled from it."""
+
+    before: SeriesPick
+    after: SeriesPick
+
+
+class Validation(_Part):
+    """Which products are held against which stations and against one another, on which values, and how."""
+
+    products: list[SeriesPick] | None
+    references: list[Name] | None
+    hours: Annotated[list[Annotated[float, Field(ge=0, le=24)]], Field(min_length=2, max_length=2)] | None
+    day_offsets: list[DayOffset]
+    station_layers: list[Annotated[str, AfterValidator(checked_layer)]] | None
+    max_depth_gap_cm: Annotated[float, Field(ge=0)]
+    unit_kinds: Annotated[list[Literal["station", "network", "region"]], Field(min_length=1)]
+    min_share_of_stations: Annotated[float, Field(gt=0, le=1)]
+    forms: Annotated[list[Literal["raw", "anomaly"]], Field(min_length=1)]
+    anomaly: Literal["window", "climatology"]
+    anomaly_window_days: Annotated[int, Field(ge=1, le=365)]
+    anomaly_min_values: Annotated[int, Field(ge=1)]
+    scalings: Annotated[list[Literal["none", "mean_std", "cdf"]], Field(min_length=1)]
+    cdf_bins: Annotated[int, Field(ge=1, le=1000)]
+    cdf_min_in_bin: Annotated[int, Field(ge=2)]
+    periods: Annotated[list[Literal["all", "year"]], Field(min_length=1)]
+    seasons: Annotated[list[str], Field(min_length=1)]
+    min_n: Annotated[int, Field(ge=4)]
+    confidence: Annotated[float, Field(gt=0, lt=1)]
+    effective_n: bool
+    before_after: list[BeforeAfter]
+    comparisons: list[Comparison]
+    min_share_of_pixels: Annotated[float, Field(gt=0, le=1)]
+    random_pairs: RandomPairs | None
+    triples: list[Triple]
+    triple_min_n: Annotated[int, Field(ge=10)]
+    rain_product: Name | None
+    rain_unit_kinds: Annotated[list[Literal["station", "region", "pixel"]], Field(min_length=1)]
+    rain_threshold_mm: Annotated[float, Field(gt=0)]
+    rain_dry_days: Annotated[int, Field(ge=1, le=60)]
+    rain_dry_mm: Annotated[float, Field(gt=0)]
+    rain_before_days: Annotated[int, Field(ge=1, le=30)]
+    rain_after_days: Annotated[int, Field(ge=1, le=30)]
+    rain_max_days: Annotated[int, Field(ge=1, le=180)]
+
+    @model_validator(mode="after")
+    def _hours_in_order(self) -> Validation:
+        if self.hours is not None and self.hours[0] >= self.hours[1]:
+            raise ValueError("hours are [from, to] within one day, such as [6, 9]")
+        return self
+
+    @model_validator(mode="after")
+    def _rain_windows_in_order(self) -> Validation:
+        if self.rain_max_days < self.rain_after_days:
+            raise ValueError(
+                f"rain_max_days {self.rain_max_days} ends before the window after the rain does (rain_after_days {self.rain_after_days})"
+            )
+        return self
+
+
 class RankStability(_Part):
     """How far apart two months may be whose ranks are compared."""
 
@@ -451,6 +906,7 @@ class Study(_Part):
     name: Name
     title: Text
     paper: Name | None
+    mode: Literal["paper", "recommended"]
     simulated: bool
     groups: list[Literal[GROUPS]]
     period: Period
@@ -458,6 +914,8 @@ class Study(_Part):
     region: Region
     grids: list[UserGrid]
     series: Annotated[list[Series], Field(min_length=1)]
+    preparation: Preparation
+    masks: Masks
     composites: list[Composite]
     factors: list[Factor]
     zones: list[Zone]
@@ -474,6 +932,9 @@ class Study(_Part):
     drivers: Drivers
     correlations: Correlations
     ssmi: Ssmi
+    desk: Desk
+    downscaling: Downscaling
+    validation: Validation
 
     _notes: list[str] = []
 
@@ -505,7 +966,22 @@ def with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
             merged[key] = default
         elif isinstance(value, dict) and isinstance(default, dict):
             merged[key] = {**default, **value}
-    return merged
+    return _with_framework_defaults(merged)
+
+
+def _with_framework_defaults(study: dict[str, Any]) -> dict[str, Any]:
+    """Each entry of `downscaling.frameworks` over the defaults of its framework: the rule of the macro study_frameworks()."""
+    downscaling = study.get("downscaling")
+    if not isinstance(downscaling, dict) or not isinstance(downscaling.get("frameworks"), list):
+        return study
+    defaults = _project_vars()["framework_defaults"]
+    frameworks = [
+        {**defaults.get(entry["framework"], {}), **entry}
+        if isinstance(entry, dict) and isinstance(entry.get("framework"), str)
+        else entry
+        for entry in downscaling["frameworks"]
+    ]
+    return {**study, "downscaling": {**downscaling, "frameworks": frameworks}}
 
 
 def load_study(path: str | Path) -> Study:
@@ -628,7 +1104,12 @@ def _across(study: Mapping[str, Any]) -> Iterator[Problem]:
                 f"{rule['season']!r} is a season of seeds/season_calendars.csv already: give the rule a name of its own",
             )
     known_seasons = [*seasons(), *(r["season"] for r in rules if isinstance(r.get("season"), str))]
-    for key, possible in (("trends", known_seasons), ("drivers", seasons()), ("correlations", seasons())):
+    for key, possible in (
+        ("trends", known_seasons),
+        ("drivers", seasons()),
+        ("correlations", seasons()),
+        ("validation", seasons()),
+    ):
         part = study.get(key)
         for i, season in enumerate(_list(part.get("seasons") if isinstance(part, dict) else None)):
             if isinstance(season, str) and season not in possible:
@@ -658,7 +1139,9 @@ def _across(study: Mapping[str, Any]) -> Iterator[Problem]:
                 f"is not a variable of the study's series. {suggestion(variable, analysed)}",
             )
 
+    yield from _preparation(study, series)
     yield from _references(study, series)
+    yield from validation_problems(study)
     yield from _twice(
         "study.series", [(s.get("variable"), s.get("product"), s.get("layer", "surface")) for s in series]
     )
@@ -680,6 +1163,53 @@ def _across(study: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _twice(f"study.{key}", _list(study.get(key)))
     for key, name in (("factors", "factor"), ("zones", "factor"), ("season_rules", "season")):
         yield from _twice(f"study.{key}", [e.get(name) for e in _list(study.get(key)) if isinstance(e, dict)])
+
+
+def _preparation(study: Mapping[str, Any], series: list[dict]) -> Iterator[Problem]:
+    """What preparation takes from elsewhere: grids, schemes, the series that knows the frost, the day's own products; and what a mode forbids."""
+    from soilhouse.seeds import land_cover_schemes
+
+    grids = {*GRIDS, *(g.get("name") for g in _list(study.get("grids")) if isinstance(g, dict))}
+    held = {(s.get("variable"), s.get("product"), s.get("layer", "surface")) for s in series}
+    products = {s.get("product") for s in series}
+    for i, entry in enumerate(_list(study.get("series"))):
+        if not isinstance(entry, dict):
+            continue
+        prepare = entry.get("prepare")
+        grid = prepare.get("grid") if isinstance(prepare, dict) else None
+        # A grid that only the lake knows is looked up there.
+        if isinstance(grid, str) and NAME.fullmatch(grid) is None:
+            yield Problem(f"study.series[{i}].prepare.grid", f"{grid!r} is not a grid. {suggestion(grid, grids)}")
+        for j, member in enumerate(_list(entry.get("mean_of"))):
+            other = member.split(".")[0] if isinstance(member, str) and "." in member else None
+            if other is not None and other not in products:
+                yield Problem(
+                    f"study.series[{i}].mean_of[{j}]",
+                    f"{other} is not a product of the study's series: name what it delivers in `series` too",
+                )
+    schemes = land_cover_schemes()
+    for i, entry in enumerate(_list(study.get("factors"))):
+        if not isinstance(entry, dict):
+            continue
+        scheme = entry.get("scheme")
+        if isinstance(scheme, str) and scheme not in schemes:
+            yield Problem(
+                f"study.factors[{i}].scheme",
+                f"{scheme!r} is not a scheme of seeds/land_cover_schemes.csv. {suggestion(scheme, schemes)}",
+            )
+        in_degrees = entry.get("column") == "aspect" and entry.get("as") is None
+        if in_degrees and study.get("mode") != "paper":
+            yield Problem(
+                f"study.factors[{i}]",
+                "is an aspect: degrees go round, so 359 and 1 are neighbours. Give `as: octant` with `kind: categorical` (detectors),"
+                " or `as: northness` and `as: eastness` (models). Degrees as they are need `mode: paper`",
+            )
+    frozen = study["masks"].get("frozen") if isinstance(study.get("masks"), dict) else None
+    if isinstance(frozen, dict):
+        wanted = (frozen.get("variable"), frozen.get("product"), frozen.get("layer", "surface"))
+        if wanted not in held:
+            named = " ".join(str(part) for part in wanted)
+            yield Problem("study.masks.frozen", f"{named} is not one of the study's series: add it to `series`")
 
 
 def _references(study: Mapping[str, Any], series: list[dict]) -> Iterator[Problem]:
@@ -738,6 +1268,7 @@ def _references(study: Mapping[str, Any], series: list[dict]) -> Iterator[Proble
             )
         elif factors[name].get("variable") is not None:
             yield Problem(f"study.zones[{i}].factor", f"{name} changes in time: zones are of a factor without dates")
+    yield from downscaling_problems(study)
 
 
 def _twice(path: str, entries: list[Any]) -> Iterator[Problem]:
@@ -769,7 +1300,11 @@ def _path(loc: tuple) -> str:
 def _in_plain_words(error: Mapping[str, Any]) -> Problem:
     """One of pydantic's errors as a problem with the path in the file, the value and the nearest known names."""
     loc, kind, value, context = error["loc"], error["type"], error["input"], error.get("ctx", {})
-    path = _path(("study", *loc))
+    path = _path(("study", *_as_written(loc)))
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        named = value.get("framework") if isinstance(value, dict) else value
+        said = f"{named!r} is not one of them" if named is not None else "is missing"
+        return Problem(f"{path}.framework", f"{said}. {suggestion(str(named), FRAMEWORKS)}")
     if kind == "extra_forbidden":
         known = _keys_at(loc[:-1])
         return Problem(path, f"is not a key here. {suggestion(loc[-1], known)}")
@@ -789,6 +1324,7 @@ def _in_plain_words(error: Mapping[str, Any]) -> Problem:
         "list_type": "a list, in [brackets] or a line with `-` each",
         "dict_type": "a mapping of keys and values",
         "model_type": "a mapping of keys and values",
+        "model_attributes_type": "a mapping of keys and values",
         "date_type": "a date such as 2011-01-01",
     }.get(kind)
     if wanted:
@@ -799,6 +1335,11 @@ def _in_plain_words(error: Mapping[str, Any]) -> Problem:
     if kind in ("too_short", "too_long"):
         return Problem(path, f"has {context['actual_length']} entries; {_count(kind, context)}")
     return Problem(path, f"{_shown(value)}: {error['msg'].replace('Input should', 'must')}")
+
+
+def _as_written(loc: tuple) -> tuple:
+    """A place in the file without what pydantic puts into it: the name of the framework that an entry was read as."""
+    return tuple(step for i, step in enumerate(loc) if not (step in FRAMEWORKS and i and isinstance(loc[i - 1], int)))
 
 
 def _shown(value: Any) -> str:
@@ -821,6 +1362,8 @@ def _keys_at(loc: tuple) -> list[str]:
             part = part.model_fields[step].annotation if step in part.model_fields else None
         elif isinstance(step, int):
             part = get_args(part)[0]
+        if step in FRAMEWORKS:
+            part = FRAMEWORKS[step]
         while get_origin(part) in (Annotated, UnionType):
             part = get_args(part)[0]
     return list(part.model_fields) if isinstance(part, type) and issubclass(part, BaseModel) else []

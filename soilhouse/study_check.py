@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from loaders.grids import GRIDS
 from loaders.nearest import suggestion
 from loaders.products import Product, ProductError, all_products
 from soilhouse.errors import UserError
@@ -38,11 +39,14 @@ def problems_with_lake(study: Mapping[str, Any], lake: Path) -> tuple[list[Probl
     for i, entry in enumerate(factors if isinstance(factors, list) else []):
         if isinstance(entry, dict):
             problems += _factor(f"study.factors[{i}]", entry, products, holdings)
+    problems += _grids(study, lake)
+    problems += _water(study, products, holdings)
     problems += _drivers(study)
     stations = study.get("stations")
     for i, name in enumerate(stations if isinstance(stations, list) else []):
         problems += _station_product(f"study.stations[{i}]", name, products, holdings, study.get("period"), notes)
     problems += _region(study.get("region"), holdings)
+    problems += _fine_grid(study.get("downscaling"), holdings)
     problems += _groups(study.get("groups"))
     return problems, list(dict.fromkeys(notes))
 
@@ -90,6 +94,7 @@ def _series(
         yield from _delivered(path, entry, product)
     else:
         yield from _brought(path, entry, product)
+    yield from _prepared(f"{path}.prepare", entry.get("prepare"), product)
 
     if not holdings.is_loaded(name):
         yield Problem(
@@ -142,11 +147,23 @@ def _delivered(path: str, entry: Mapping[str, Any], product: Product) -> Iterato
         yield Problem(
             f"{path}.product", f"{product.name} has no staging model yet: models/staging/stg_{product.name}.sql"
         )
-    if entry.get("column") is not None:
-        yield Problem(
-            f"{path}.column",
-            f"is for data of your own; {product.name} is read through its staging model, by variable and layer",
-        )
+    for key in ("column", "columns"):
+        if entry.get(key) is not None:
+            yield Problem(
+                f"{path}.{key}",
+                f"is for data of your own; {product.name} is read through its staging model, by variable and layer",
+            )
+            return
+    members = entry.get("mean_of")
+    if isinstance(members, list):
+        for j, member in enumerate(members):
+            if isinstance(member, str):
+                other, _, variable = member.rpartition(".")
+                of = all_products().get(other) if other else product
+                if of is not None:
+                    yield from _delivered(f"{path}.mean_of[{j}]", {**entry, "variable": variable, "mean_of": None}, of)
+                else:
+                    yield Problem(f"{path}.mean_of[{j}]", f"{other!r} is no product with a staging model")
         return
     variable, layer = entry.get("variable"), entry.get("layer", "surface")
     if not isinstance(variable, str):
@@ -166,6 +183,17 @@ def _delivered(path: str, entry: Mapping[str, Any], product: Product) -> Iterato
 def _brought(path: str, entry: Mapping[str, Any], product: Product) -> Iterator[Problem]:
     """A product of the user's own: the study names the column and, for a variable that is not in seeds/, what it means."""
     columns = [v.name for v in product.variables]
+    bands = entry.get("columns")
+    if isinstance(bands, dict):
+        for band, column in bands.items():
+            if isinstance(column, str) and column not in columns:
+                yield Problem(
+                    f"{path}.columns.{band}",
+                    f"{column!r} is not a column of {product.name}. {suggestion(column, columns)}",
+                )
+        return
+    if entry.get("mean_of") is not None:
+        yield Problem(f"{path}.mean_of", f"is for products with a staging model; {product.name} is data of your own")
     column = entry.get("column")
     if column is None:
         yield Problem(
@@ -186,6 +214,37 @@ def _brought(path: str, entry: Mapping[str, Any], product: Product) -> Iterator[
                 f"{variable!r} is not in seeds/variables.csv. {suggestion(variable, variables())}"
                 f" For a variable of your own give {' and '.join(missing)} too.",
             )
+
+
+def _prepared(path: str, prepare: Any, product: Product) -> Iterator[Problem]:
+    """Steps over days are for products that have days."""
+    if isinstance(prepare, dict) and product.time_step == "month":
+        for key in ("centred_mean_days", "composite_days", "max_gap_days", "smoothing"):
+            if prepare.get(key) is not None:
+                yield Problem(f"{path}.{key}", f"{product.name} has a value a month: there are no days to prepare")
+
+
+def _grids(study: Mapping[str, Any], lake: Path) -> Iterator[Problem]:
+    """The grids that series are brought to: of the registry, the study or the lake."""
+    own = study.get("grids")
+    known = {*GRIDS, *(path.stem for path in (lake / "grids" / "definitions").glob("[!._]*.json"))}
+    known |= {grid.get("name") for grid in (own if isinstance(own, list) else []) if isinstance(grid, dict)}
+    series = study.get("series")
+    for i, entry in enumerate(series if isinstance(series, list) else []):
+        prepare = entry.get("prepare") if isinstance(entry, dict) else None
+        grid = prepare.get("grid") if isinstance(prepare, dict) else None
+        if isinstance(grid, str) and grid not in known:
+            yield Problem(
+                f"study.series[{i}].prepare.grid",
+                f"{grid!r} is not a grid. {suggestion(grid, known)} A grid of your own is described in `grids`",
+            )
+
+
+def _water(study: Mapping[str, Any], products: Mapping[str, Product], holdings: Holdings) -> Iterator[Problem]:
+    masks = study.get("masks")
+    water = masks.get("water") if isinstance(masks, dict) else None
+    if isinstance(water, dict):
+        yield from _factor("study.masks.water", water, products, holdings)
 
 
 def _factor(
@@ -303,12 +362,30 @@ def _region(region: Any, holdings: Holdings) -> Iterator[Problem]:
         return
     ids = region.get("ids")
     known = holdings.region_ids(name)
+    if "all" in (ids if isinstance(ids, list) else known):
+        yield Problem(
+            "study.region.set" if ids is None else "study.region.ids",
+            f"{name} has a region that is called `all`, which is what tables call the whole study. Give it another id in the"
+            " file (or another column with --id-column) and register the set again",
+        )
     for i, region_id in enumerate(ids if isinstance(ids, list) else []):
         if region_id not in known:
             yield Problem(
                 f"study.region.ids[{i}]",
                 f"{region_id!r} is not a region of {name}. {suggestion(str(region_id), known)}",
             )
+
+
+def _fine_grid(downscaling: Any, holdings: Holdings) -> Iterator[Problem]:
+    """The grid that is downscaled to has its pixels from the products that were loaded onto it."""
+    name = downscaling.get("grid") if isinstance(downscaling, dict) else None
+    folder = holdings.lake / "grids" / "pixels"
+    loaded = sorted(p.stem for p in folder.glob("[!._]*.parquet") if p.stem != "empty") if folder.is_dir() else []
+    if isinstance(name, str) and name not in loaded:
+        yield Problem(
+            "study.downscaling.grid",
+            f"nothing in {holdings.lake} is on the grid {name!r}: load the features of the fine grid first. {suggestion(name, loaded)}",
+        )
 
 
 def _groups(groups: Any) -> Iterator[Problem]:

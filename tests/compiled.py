@@ -110,6 +110,10 @@ def staged_products() -> list[dict[str, Any]]:
     ]
 
 
+def _layer(product: str, layer: str) -> dict[str, str]:
+    return {"product": product, "layer": layer}
+
+
 def study_of_everything() -> dict[str, Any]:
     """A study that enables every model: all groups, every product, columns of the user's own, stations, registered regions."""
     delivered = [
@@ -125,13 +129,16 @@ def study_of_everything() -> dict[str, Any]:
         "valid_min": 0,
         "valid_max": 1,
     }
+    temperatures = [f"land_surface_temperature_{time}" for time in ("day", "night")]
+    own_temperatures = [{"variable": name, "product": "own", "column": name} for name in temperatures]
+    by_day, by_night = ({"variable": name, "product": "own"} for name in temperatures)
     return {
         "name": "everything",
         "groups": list(GROUPS),
         "period": PERIOD,
         "time_zone": "Asia/Shanghai",
         "region": {"set": "basins", "ids": ["upper", "lower"]},
-        "series": [*delivered, own, {"variable": "ndvi", "product": "own", "column": "greenness"}],
+        "series": [*delivered, own, {"variable": "ndvi", "product": "own", "column": "greenness"}, *own_temperatures],
         "factors": [
             {
                 "factor": "elevation",
@@ -175,6 +182,57 @@ def study_of_everything() -> dict[str, Any]:
         "paper": "heihe",
         "sampling": {"kind": "systematic", "spacing_m": 5000.0, "seed": 1},
         "variograms": {"map": True},
+        "validation": {
+            "hours": [6, 9],
+            "day_offsets": [{"product": "own", "days": -1}],
+            "station_layers": ["0-5 cm"],
+            "anomaly": "climatology",
+            "scalings": ["none", "mean_std", "cdf"],
+            "periods": ["all", "year"],
+            "before_after": [{"before": _layer("own", "5-10 cm"), "after": _layer("spl2smp", "0-5 cm")}],
+            "comparisons": [
+                {"of": [_layer("own", "5-10 cm"), _layer("spl2smp", "0-5 cm")]},
+                {"of": [_layer("own", "5-10 cm"), _layer("spl2smp", "0-5 cm")], "time_step": "month", "grid": "finer"},
+            ],
+            "random_pairs": {"dates": ["2018-01-15"], "n": 10, "seed": 1},
+            "triples": [
+                {"of": [_layer("own", "5-10 cm"), _layer("spl2smp", "0-5 cm"), _layer("stations", "0-5 cm")]}
+            ],
+            "rain_product": "chirps_daily",
+            "rain_unit_kinds": ["station", "region", "pixel"],
+        },
+        "downscaling": {
+            "grid": "modis_sin_1km",
+            "target": {"variable": "soil_moisture", "product": "own", "layer": "5-10 cm"},
+            "features": ["elevation", "land_cover", "rain", "greenness", "day_of_year"],
+            "hold_days": {"rain": 31},
+            "unit": "land_cover",
+            "water": "land_cover",
+            "water_classes": [17],
+            "frozen": {**by_night, "below": 0},
+            "frameworks": [
+                {
+                    "framework": "thermal_inertia",
+                    "fit": {
+                        "soil_moisture": {"variable": "soil_moisture", "product": "own", "layer": "5-10 cm"},
+                        "day": by_day,
+                        "night": by_night,
+                    },
+                    "day": by_day,
+                    "night": by_night,
+                    "ndvi": {"variable": "ndvi", "product": "own"},
+                    "land_cover": "land_cover",
+                    "porosity": "elevation",
+                    "window_months": 3,
+                    "reference": [
+                        {"variable": "soil_moisture", "product": "own", "layer": "5-10 cm"},
+                        {"variable": "soil_moisture", "product": "smops", "layer": "0-5 cm"},
+                    ],
+                },
+                {"framework": "windows", "partitions": ["whole"]},
+                {"framework": "stacking", "partitions": ["unit", "whole"]},
+            ],
+        },
     }
 
 

@@ -147,7 +147,7 @@ _NOT_FUNCTIONS = _words(
 SHARED_FUNCTIONS = _words(
     """
     abs acos asin atan atan2 avg bit_count bit_or cbrt ceil coalesce corr cos count covar_pop covar_samp cume_dist day degrees dense_rank exp
-    first_value floor greatest grouping hour lag last_day last_value lead least length ln log10 lower make_date max max_by md5 median min
+    first_value floor greatest grouping hex hour lag last_day last_value lead least length ln log10 lower make_date max max_by md5 median min
     min_by minute month nth_value ntile nullif percent_rank percentile_cont pi power quarter radians rank regr_intercept regr_r2 regr_slope
     replace round row_number second sign sin split_part sqrt stddev_pop stddev_samp substr substring sum tan trim upper var_pop var_samp year
     """

@@ -197,13 +197,17 @@ class Warehouse:
         self._write(f"raw/{product}/static/{product}.parquet", rows.sort("pixel_id"))
         self._catalog(product, grid_id, rows, "static", fills or {})
 
-    def weights(self, source: str, target: str, pairs: pl.DataFrame) -> None:
-        """Put the weights of two grids in: columns source_pixel_id, target_pixel_id, as `nearest` has them."""
+    def weights(self, source: str, target: str, pairs: pl.DataFrame, method: str = "nearest") -> None:
+        """Put the weights of two grids in: columns source_pixel_id, target_pixel_id and, but for `nearest`, weight."""
         schema = _EMPTY["weights"]
+        if "weight" not in pairs.columns:
+            pairs = pairs.with_columns(weight=1.0)
+        if "overlap_km2" in schema and "overlap_km2" not in pairs.columns:
+            pairs = pairs.with_columns(overlap_km2=pl.lit(None, pl.Float64))
         self._write(
-            f"weights/{source}__{target}__nearest.parquet",
+            f"weights/{source}__{target}__{method}.parquet",
             pairs.with_columns(
-                source_grid_id=pl.lit(source), target_grid_id=pl.lit(target), method=pl.lit("nearest"), weight=1.0
+                source_grid_id=pl.lit(source), target_grid_id=pl.lit(target), method=pl.lit(method)
             ).select(pl.col(name).cast(kind) for name, kind in schema.items()),
         )
 

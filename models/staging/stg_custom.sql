@@ -1,8 +1,8 @@
--- Products that users bring themselves (`table`, `raster`): the study gives each series its column, scale, offset and range.
--- The fill values are those the product declares (catalog/columns); the range is that of the physical value, by default
--- all finite numbers, so that neither NaN nor infinity passes. Of a product with times of day a series says its `hours`: a day of the
--- study's time zone is the mean of the values in them.
-{% set custom = study_series() | selectattr('column', 'defined') | list %}
+-- Products that users bring themselves (`table`, `raster`): the study gives each series its column, scale, offset and range (macro physical_value), or
+-- the columns of the bands that an index is made of. Of a product with times of day a series says its `hours`: a day of the study's time zone is
+-- the mean of the values in them.
+{% set custom = [] %}
+{% for series in study_series() if is_custom(series) %}{% do custom.append(series) %}{% endfor %}
 
 {% for series in custom %}
 select
@@ -23,16 +23,25 @@ from (
         {% if series.get('hours') is none -%} pixel_id, obs_date, year, month,
         {%- else -%} pixel_id, {{ local_date('obs_time') }} as obs_date, {{ in_hours(series.hours, 'obs_time') }} as is_asked,
         {%- endif %}
-        case
-            when cast({{ series.column }} as double) in (
-                select fill_value from {{ read_lake('catalog/columns') }}
-                where product = {{ literal(series.product) }} and column_name = {{ literal(series.column) }} and fill_value is not null
-            ) then cast(null as double)
-            else cast({{ series.column }} as double) * {{ number(series.scale) }} + {{ number(series.offset) }}
-        end as value
-    from {{ read_lake('raw/' ~ series.product, partitioned=true) }}
+        {%- if series.get('column') is not none %}
+        {{ physical_value(series, series.column) }} as value
+        {%- else %}
+        {%- set bands = {} -%}
+        {%- for band in series.columns %}{% do bands.update({band: band ~ '_band'}) %}{% endfor %}
+        {{ index_of(series.variable, bands) }} as value
+        {%- endif %}
+    from {% if series.get('column') is not none -%} {{ read_lake('raw/' ~ series.product, partitioned=true) }}
+    {%- else -%} (
+        select
+            *
+            {%- for band, column in series.columns.items() %},
+            {{ physical_value(series, column) }} as {{ band }}_band
+            {%- endfor %}
+        from {{ read_lake('raw/' ~ series.product, partitioned=true) }} as raw_bands
+    )
+    {%- endif %} as measured
 ) as delivered
-where value between {{ number(series.get('valid_min', largest_double('-'))) }} and {{ number(series.get('valid_max', largest_double())) }}
+where value is not null
 {%- if series.get('hours') is not none %}
     and is_asked
 group by pixel_id, obs_date

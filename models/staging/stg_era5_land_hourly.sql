@@ -1,10 +1,13 @@
 {{ config(enabled=uses_product('era5_land_hourly')) }}
+-- skin_temperature_day and _night are the same temperature under names of their own, so that a study can have it at two solar times.
 -- tp accumulates from 00 UTC: the total of a UTC day is the value at 00:00 of the next. In another time zone it is the sum of the 24 hours'
 -- increments; one that is missing leaves the day without a total. A layer is frozen when its own mean temperature is below 0 degC.
 with means as (
     {{ days_of_instants('era5_land_hourly', 24, [
         {'variable': 'air_temperature', 'layer': 'surface', 'value': finite('t2m') ~ ' - 273.15'},
         {'variable': 'skin_temperature', 'layer': 'surface', 'value': finite('skt') ~ ' - 273.15'},
+        {'variable': 'skin_temperature_day', 'layer': 'surface', 'value': finite('skt') ~ ' - 273.15'},
+        {'variable': 'skin_temperature_night', 'layer': 'surface', 'value': finite('skt') ~ ' - 273.15'},
         {'variable': 'soil_moisture', 'layer': '0-7 cm', 'value': 'case when swvl1 between 0 and 1 then ' ~ finite('swvl1') ~ ' end'},
         {'variable': 'soil_moisture', 'layer': '7-28 cm', 'value': 'case when swvl2 between 0 and 1 then ' ~ finite('swvl2') ~ ' end'},
         {'variable': 'soil_moisture', 'layer': '28-100 cm', 'value': 'case when swvl3 between 0 and 1 then ' ~ finite('swvl3') ~ ' end'},
@@ -52,12 +55,12 @@ rain as (
 both_kinds as (
     select
         pixel_id, obs_date,
-        air_temperature, cast(null as double) as precipitation, skin_temperature, soil_moisture_0_7cm, soil_moisture_7_28cm, soil_moisture_28_100cm, soil_moisture_100_289cm, soil_temperature_0_7cm, soil_temperature_7_28cm, soil_temperature_28_100cm, soil_temperature_100_289cm
+        air_temperature, cast(null as double) as precipitation, skin_temperature, skin_temperature_day, skin_temperature_night, soil_moisture_0_7cm, soil_moisture_7_28cm, soil_moisture_28_100cm, soil_moisture_100_289cm, soil_temperature_0_7cm, soil_temperature_7_28cm, soil_temperature_28_100cm, soil_temperature_100_289cm
     from means
     union all
     select
         pixel_id, obs_date,
-        cast(null as double) as air_temperature, precipitation, cast(null as double) as skin_temperature, cast(null as double) as soil_moisture_0_7cm, cast(null as double) as soil_moisture_7_28cm, cast(null as double) as soil_moisture_28_100cm, cast(null as double) as soil_moisture_100_289cm, cast(null as double) as soil_temperature_0_7cm, cast(null as double) as soil_temperature_7_28cm, cast(null as double) as soil_temperature_28_100cm, cast(null as double) as soil_temperature_100_289cm
+        cast(null as double) as air_temperature, precipitation, cast(null as double) as skin_temperature, cast(null as double) as skin_temperature_day, cast(null as double) as skin_temperature_night, cast(null as double) as soil_moisture_0_7cm, cast(null as double) as soil_moisture_7_28cm, cast(null as double) as soil_moisture_28_100cm, cast(null as double) as soil_moisture_100_289cm, cast(null as double) as soil_temperature_0_7cm, cast(null as double) as soil_temperature_7_28cm, cast(null as double) as soil_temperature_28_100cm, cast(null as double) as soil_temperature_100_289cm
     from rain
 )
 
@@ -69,6 +72,8 @@ select
     max(air_temperature) as air_temperature,
     max(precipitation) as precipitation,
     max(skin_temperature) as skin_temperature,
+    max(skin_temperature_day) as skin_temperature_day,
+    max(skin_temperature_night) as skin_temperature_night,
     max(soil_moisture_0_7cm) as soil_moisture_0_7cm,
     max(soil_moisture_7_28cm) as soil_moisture_7_28cm,
     max(soil_moisture_28_100cm) as soil_moisture_28_100cm,

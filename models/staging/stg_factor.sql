@@ -1,6 +1,7 @@
 -- The study's factors that are columns of products without dates, in physical units: the study gives each its scale, offset, range and the
 -- codes that are no data. Fill values are those the product declares (catalog/columns), of the column as it was delivered; `exclude` names
 -- codes of it, too. The range is that of the physical value, by default all finite numbers, so that neither NaN nor infinity passes.
+{{ config(enabled=needs('patterns') or needs('drivers') or needs('downscaling') or needs('validation')) }}
 {% set static = study_factors() | selectattr('source', 'equalto', 'static') | list %}
 
 {% for factor in static %}

@@ -102,6 +102,44 @@ def study() -> dict:
             "min_valid": 4,  # of three values the last digits of an almost perfect t are chance
         },
         "stations": ["network"],
+        "validation": {
+            "max_depth_gap_cm": 20,
+            "day_offsets": [{"product": "spl2smp", "days": -1}],
+            "anomaly_min_values": 3,
+            "scalings": ["none", "mean_std", "cdf"],
+            "cdf_min_in_bin": 5,
+            "periods": ["all", "year"],
+            "min_n": 8,
+            "min_share_of_pixels": 0.3,
+            "before_after": [
+                {"before": {"product": "spl2smp", "layer": "0-5 cm"}, "after": {"product": "field", "layer": "5-10 cm"}}
+            ],
+            "comparisons": [
+                {"of": [{"product": "field", "layer": "5-10 cm"}, {"product": "spl2smp", "layer": "0-5 cm"}]},
+                {
+                    "of": [{"product": "deep", "layer": "10-50 cm"}, {"product": "field", "layer": "5-10 cm"}],
+                    "time_step": "month",
+                    "grid": "finer",
+                },
+            ],
+            "random_pairs": {"dates": ["2018-03-15", "2018-04-15"], "n": 4, "seed": 3},
+            "triples": [
+                {
+                    "of": [
+                        {"product": "spl2smp", "layer": "0-5 cm"},
+                        {"product": "field", "layer": "5-10 cm"},
+                        {"product": "esa_cci_combined", "layer": "0-5 cm"},
+                    ],
+                    "force": True,
+                }
+            ],
+            "triple_min_n": 10,
+            "rain_product": "era5_land_hourly",
+            "rain_unit_kinds": ["station", "region", "pixel"],
+            "rain_threshold_mm": 2,
+            "rain_dry_days": 2,
+            "rain_dry_mm": 4,
+        },
         "trends": {
             "time_steps": ["month", "year"],
             "seasons": ["annual", "JJA", "DJF", "warm"],

@@ -60,6 +60,7 @@ def lake(tmp_path: Path) -> Path:
     regions = root / "regions" / "region" / "districts.parquet"
     regions.parent.mkdir(parents=True)
     pq.write_table(pa.table({"region_id": ["north", "south"]}), regions)
+    pq.write_table(pa.table({"region_id": ["all", "none"]}), regions.with_name("countries.parquet"))
     return root
 
 

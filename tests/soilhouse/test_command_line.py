@@ -56,7 +56,7 @@ def test_every_example_parses(line):
     ("line", "said"),
     [
         ("biuld", "Nearest: build"),
-        ("report", "has no command 'report'"),
+        ("repport", "Nearest: report"),
         ("build --selct fct_trends", "Nearest: --select"),
         ("build --sele fct_trends", "Nearest: --select"),
         ("build --target sparc", "invalid choice: 'sparc'"),

@@ -39,7 +39,9 @@ def test_no_python_that_will_do_is_told_in_words():
     assert "Name another one: make PYTHON=" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["Makefile", ".ci/run", "requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize(
+    "name", ["Makefile", ".ci/run", "requirements.lock", "requirements-dev.lock", "tests/bi/requirements.lock"]
+)
 def test_there_is_no_address(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert not re.search(r"https?://|file://|--(extra-)?index-url|--find-links", text)
@@ -47,7 +49,7 @@ def test_there_is_no_address(name):
 
 def test_installs_are_by_hash_and_ci_is_make_test():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert text.count("--require-hashes -r") == 2
+    assert text.count("--require-hashes -r") == 3
     assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
 

@@ -127,6 +127,8 @@ WRONG = [
     (["region"], {"set": "distrikts"}, "study.region.set", "Nearest: districts"),
     (["region"], {"set": "distrikts"}, "study.region.set", "soilhouse load regions FILE --as distrikts --lake"),
     (["region"], {"set": "districts", "ids": ["nort"]}, "study.region.ids[0]", "Nearest: north"),
+    (["region"], {"set": "countries"}, "study.region.set", "a region that is called `all`"),
+    (["region"], {"set": "countries", "ids": ["none", "all"]}, "study.region.ids", "another column with --id-column"),
     (["series", 0, "variable"], "precipitatoin", "study.series[0].variable", "Nearest: precipitation"),
     (["series", 0, "product"], "chirps_montly", "study.series[0].product", "Nearest: chirps_monthly"),
     (["series", 0, "product"], "chirps_daily", "study.series[0].product", "soilhouse load chirps_daily FILES --lake"),
