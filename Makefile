@@ -24,7 +24,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment environment-dev demo test test-browser test-postgres test-bi lint format parity bench docs lock clean
+.PHONY: help environment environment-dev demo test test-studies test-browser test-postgres test-bi lint format parity bench docs lock clean
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is"
@@ -80,6 +80,9 @@ $(VENV_BI)/.installed: tests/bi/requirements.lock $(VENV)/.python
 
 test-bi: environment-dev $(VENV_BI)/.installed  ## the dashboards in a real Apache Superset, on the snapshot and on PostgreSQL
 	@SOILHOUSE_TEST_BI=$(CURDIR)/$(VENV_BI)/bin/python $(BIN)/python -m pytest tests/bi
+
+test-studies: environment-dev  ## the five papers' studies, whole, over simulated miniatures of their data (some minutes each)
+	@$(BIN)/python -m pytest -m studies tests/studies
 
 lint: environment-dev  ## style, and that generated files are those that their sources give
 	@$(BIN)/ruff check $(PACKAGES)

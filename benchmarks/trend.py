@@ -137,15 +137,18 @@ def _preparation(n: int, rows: int) -> list[Result]:
     known = ~np.isnan(values)
     steps = np.tile(np.arange(n, dtype=np.int32), rows)
     series = _series(steps[known.ravel()], values[known], known.sum(axis=1))
-    filled = f"fill_gaps(s, {MAX_GAP})::STRUCT(t INTEGER, v DOUBLE)[]"
     connection = _session(series)
+    connection.execute(
+        "create table days as select [{'t': x.t, 'v': x.v, 'is_frozen': null::boolean} for x in s]"
+        "::STRUCT(t INTEGER, v DOUBLE, is_frozen BOOLEAN)[] as s from series"
+    )
     parts = _batches(series)
     last: dict[str, float] = {}
 
     def through_duckdb() -> float:
         # The length of the result and not its sum: summing a list in SQL takes longer than making it.
         return connection.execute(
-            f"select sum(len(savitzky_golay({filled}, {HALF_WIDTH}, {ORDER}))) from series"
+            f"select sum(len(prepare_series(s, true, 0, 0, false, {MAX_GAP}, {HALF_WIDTH}, {ORDER}))) from days"
         ).fetchone()[0]
 
     def one_batch(part: pa.ListArray) -> tuple[int, float]:

@@ -33,7 +33,7 @@ LARGE = 200_000
 # When more than this share of the rows changed, a new table is faster than deleting them and leaves nothing to clean up.
 MOST_IN_PLACE = 0.5
 # A query that reads a table holds up its replacement, which holds up the next readers: rather give up than stop them all.
-LOCK_TIMEOUT = "20s"
+LOCK_SECONDS = 20.0
 
 Progress = Callable[[str, int, int], None]
 
@@ -137,7 +137,7 @@ class _Publication:
 
     def _begin(self) -> None:
         cursor = self.cursor
-        cursor.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
+        cursor.execute(f"set local lock_timeout = {int(1000 * LOCK_SECONDS)}")
         # Indexes are built by sorting; the server's own 64 MB would sort millions of rows on the disk.
         cursor.execute("set local maintenance_work_mem = '256MB'")
         cursor.execute("select pg_try_advisory_xact_lock(hashtext('soilhouse publish'), hashtext(%s))", [self.schema])
@@ -332,13 +332,32 @@ class _Publication:
             cursor.execute(f"analyze {quoted(schema)}.{quoted(plan.source.name + tables.NEXT)}")
         if names:
             locked = ", ".join(f"{quoted(schema)}.{quoted(name)}" for name in names)
-            cursor.execute(f"lock table {locked} in access exclusive mode")
+            self._lock(locked)
             cursor.execute(f"drop table {locked}")
         for plan in plans:
             described = self.described.get(plan.source.name, Described())
             tables.rename_next(cursor, schema, plan.source, described, self.geometry)
             tables.comment(cursor, schema, plan.source, described, self.geometry)
         self.done.dropped = there
+
+    def _lock(self, locked: str) -> None:
+        """Shut readers out of the tables, all at once or not at all.
+
+        Waiting for one table with another one locked would stop those who read both, and end one of the two in a deadlock.
+        """
+        from psycopg2 import errors
+
+        last = time.monotonic() + LOCK_SECONDS
+        while True:
+            self.cursor.execute("savepoint before_locks")
+            try:
+                self.cursor.execute(f"lock table {locked} in access exclusive mode nowait")
+                return
+            except errors.LockNotAvailable:
+                if time.monotonic() > last:
+                    raise
+                self.cursor.execute("rollback to savepoint before_locks")
+                time.sleep(0.02)
 
     def _write_ledger(self, study: str, plans: list[_Plan], gone: list[str]) -> None:
         ledger = f"{quoted(self.schema)}.{LEDGER}"
@@ -399,7 +418,7 @@ def _in_words() -> Iterator[None]:
         yield
     except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
         raise ServingError(
-            f"A table is being read for longer than {LOCK_TIMEOUT}, and cannot be replaced meanwhile: {_line(error)}. Nothing was published.",
+            f"A table is being read for longer than {LOCK_SECONDS:g} s, and cannot be replaced meanwhile: {_line(error)}. Nothing was published.",
             "Try again later; pg_stat_activity shows the long queries.",
         ) from error
     except errors.DependentObjectsStillExist as error:

@@ -57,7 +57,9 @@ def _run(asked: argparse.Namespace) -> int:
         from soilhouse import demo
 
         return demo.run(asked.dir)
-    chosen = settings(lake=getattr(asked, "lake", None), database=getattr(asked, "db", None), target=getattr(asked, "target", None))
+    chosen = settings(
+        lake=getattr(asked, "lake", None), database=getattr(asked, "db", None), target=getattr(asked, "target", None)
+    )
     if asked.command == "products":
         from soilhouse import products
 

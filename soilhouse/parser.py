@@ -269,7 +269,10 @@ def _build(parser: Parser) -> None:
 
 def _report(parser: Parser) -> None:
     parser.add_argument(
-        "study", metavar="STUDY.yml", nargs="?", help="the study's file, for its title and period (default the one of that name)"
+        "study",
+        metavar="STUDY.yml",
+        nargs="?",
+        help="the study's file, for its title and period (default the one of that name)",
     )
     parser.add_argument("--out", metavar="FILE", help="the page (default STUDY_report.html beside the database)")
     _lake(parser)
@@ -288,9 +291,13 @@ def _export(parser: Parser) -> None:
         allow_abbrev=False,
     )
     tables.add_argument("--region", metavar="REGION", help="one region only (default all of them)")
-    tables.add_argument("--form", nargs="+", choices=("csv", "xlsx"), default=["csv", "xlsx"], help="the files (default both)")
+    tables.add_argument(
+        "--form", nargs="+", choices=("csv", "xlsx"), default=["csv", "xlsx"], help="the files (default both)"
+    )
     tables.add_argument("--out", metavar="DIR", help="where they go (default tables/ beside the database)")
-    tables.add_argument("--study", metavar="STUDY.yml", help="the study's file, for its title (default the one of that name)")
+    tables.add_argument(
+        "--study", metavar="STUDY.yml", help="the study's file, for its title (default the one of that name)"
+    )
     _lake(tables)
     _database(tables)
     _export_rasters(
@@ -308,9 +315,18 @@ def _export(parser: Parser) -> None:
 
 def _export_rasters(parser: Parser) -> None:
     parser.add_argument("--mart", required=True, metavar="MART", help="a mart with pixels, such as fct_pixel_monthly")
-    parser.add_argument("--column", required=True, metavar="COLUMN", help="what the map shows: a number, a class, yes and no")
-    parser.add_argument("--where", default="", metavar="SQL", help="which rows, as after WHERE: \"product = 'x' and year(month) = 2020\"")
-    parser.add_argument("--by", nargs="+", default=[], metavar="COLUMN", help="also a map of each value of these columns")
+    parser.add_argument(
+        "--column", required=True, metavar="COLUMN", help="what the map shows: a number, a class, yes and no"
+    )
+    parser.add_argument(
+        "--where",
+        default="",
+        metavar="SQL",
+        help="which rows, as after WHERE: \"product = 'x' and year(month) = 2020\"",
+    )
+    parser.add_argument(
+        "--by", nargs="+", default=[], metavar="COLUMN", help="also a map of each value of these columns"
+    )
     parser.add_argument(
         "--form",
         choices=("geotiff", "scaled", "netcdf"),
@@ -319,14 +335,19 @@ def _export_rasters(parser: Parser) -> None:
         " the name. netcdf: CF NetCDF, the times of a map in one file",
     )
     parser.add_argument("--out", metavar="DIR", help="where the files go (default rasters/ beside the database)")
-    parser.add_argument("--study", metavar="STUDY.yml", help="the study's file, for its title (default the one of that name)")
+    parser.add_argument(
+        "--study", metavar="STUDY.yml", help="the study's file, for its title (default the one of that name)"
+    )
     _lake(parser)
     _database(parser)
 
 
 def _publish(parser: Parser) -> None:
     parser.add_argument(
-        "to", metavar="TARGET", nargs="?", help="postgresql://user@host/database, FILE.duckdb or FILE.zip (default the snapshot)"
+        "to",
+        metavar="TARGET",
+        nargs="?",
+        help="postgresql://user@host/database, FILE.duckdb or FILE.zip (default the snapshot)",
     )
     parser.add_argument("--daily", action="store_true", help="also the daily tables, which lie in the lake's files")
     postgres = parser.add_argument_group("PostgreSQL")
@@ -335,7 +356,9 @@ def _publish(parser: Parser) -> None:
     reading.add_argument(
         "--reader", default="soilhouse_reader", metavar="ROLE", help="the role that may read (default soilhouse_reader)"
     )
-    reading.add_argument("--no-reader", action="store_const", dest="reader", const=None, help="leave roles and rights alone")
+    reading.add_argument(
+        "--no-reader", action="store_const", dest="reader", const=None, help="leave roles and rights alone"
+    )
     postgres.add_argument("--no-geometry", action="store_true", help="without PostGIS")
     postgres.add_argument("--everything", action="store_true", help="send what has not changed too")
     postgres.add_argument("--replace", action="store_true", help="in the place of another study in the schema")

@@ -47,7 +47,6 @@ def problems_with_lake(study: Mapping[str, Any], lake: Path) -> tuple[list[Probl
         problems += _station_product(f"study.stations[{i}]", name, products, holdings, study.get("period"), notes)
     problems += _region(study.get("region"), holdings)
     problems += _fine_grid(study.get("downscaling"), holdings)
-    problems += _groups(study.get("groups"))
     return problems, list(dict.fromkeys(notes))
 
 
@@ -386,15 +385,3 @@ def _fine_grid(downscaling: Any, holdings: Holdings) -> Iterator[Problem]:
             "study.downscaling.grid",
             f"nothing in {holdings.lake} is on the grid {name!r}: load the features of the fine grid first. {suggestion(name, loaded)}",
         )
-
-
-def _groups(groups: Any) -> Iterator[Problem]:
-    """A group that is known but has no models is refused: a study must not look as if it had been built."""
-    from soilhouse.study import GROUPS
-
-    marts = project_root() / "models" / "marts"
-    built = {p.name for p in marts.iterdir() if p.is_dir() and any(p.glob("*.sql"))}
-    for i, group in enumerate(groups if isinstance(groups, list) else []):
-        if group in GROUPS and group not in built:
-            possible = ", ".join(g for g in GROUPS if g in built) or "none"
-            yield Problem(f"study.groups[{i}]", f"{group} has no models in this version. Possible: {possible}.")

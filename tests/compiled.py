@@ -114,6 +114,41 @@ def _layer(product: str, layer: str) -> dict[str, str]:
     return {"product": product, "layer": layer}
 
 
+KRIGING = {
+    "model": "spherical",
+    "nugget": 0.1,
+    "partial_sill": 1,
+    "range_parameter_m": 20000,
+    "n_neighbours": 12,
+    "radius_m": 30000,
+}
+
+
+def _prepared_series() -> list[dict[str, Any]]:
+    """Every way of preparing a series."""
+    own = {"product": "own", "unit": "1", "monthly_statistic": "mean"}
+    smoothed = {"max_gap_days": 15, "smoothing": {"half_width": 5, "order": 4}}
+    return [
+        own | {"variable": "soil_temperature", "layer": "0-7 cm", "column": "ts"},
+        own
+        | {"variable": "soil_moisture", "layer": "10-20 cm", "column": "sm2", "prepare": {"grid": "fine", **smoothed}},
+        own
+        | {
+            "variable": "backscatter_vv",
+            "column": "vv",
+            "prepare": {"grid": "fine", "regrid": "kriging", "kriging": KRIGING, "centred_mean_days": 6},
+        },
+        own | {"variable": "class_of_day", "column": "cover", "prepare": {"grid": "fine", "regrid": "mode"}},
+        own | {"variable": "lswi", "columns": {"nir": "b2", "swir1": "b6"}, "prepare": {"composite_days": 8}},
+        {
+            "variable": "albedo",
+            "product": "mcd43d51",
+            "mean_of": ["albedo_black_sky", "mcd43d61.albedo_white_sky"],
+            "prepare": {"grid": "fine", "regrid": "nearest"},
+        },
+    ]
+
+
 def study_of_everything() -> dict[str, Any]:
     """A study that enables every model: all groups, every product, columns of the user's own, stations, registered regions."""
     delivered = [
@@ -138,7 +173,17 @@ def study_of_everything() -> dict[str, Any]:
         "period": PERIOD,
         "time_zone": "Asia/Shanghai",
         "region": {"set": "basins", "ids": ["upper", "lower"]},
-        "series": [*delivered, own, {"variable": "ndvi", "product": "own", "column": "greenness"}, *own_temperatures],
+        "series": [
+            *delivered,
+            own,
+            {"variable": "ndvi", "product": "own", "column": "greenness"},
+            *own_temperatures,
+            *_prepared_series(),
+        ],
+        "masks": {
+            "frozen": {"variable": "soil_temperature", "product": "own", "layer": "0-7 cm", "below": 0},
+            "water": {"product": "terrain", "column": "cover", "codes": [0, 17], "max_share": 0.05},
+        },
         "factors": [
             {
                 "factor": "elevation",
@@ -160,6 +205,23 @@ def study_of_everything() -> dict[str, Any]:
             {"factor": "rain", "variable": "precipitation", "product": "chirps_monthly"},
             {"factor": "greenness", "variable": "ndvi", "product": "own"},
             {"factor": "lon", "coordinate": "lon"},
+            {
+                "factor": "cover",
+                "product": "terrain",
+                "column": "cover",
+                "kind": "categorical",
+                "scheme": "heihe",
+                "regrid": "mode",
+            },
+            {"factor": "octant", "product": "terrain", "column": "aspect", "kind": "categorical", "as": "octant"},
+            {
+                "factor": "northness",
+                "product": "terrain",
+                "column": "aspect",
+                "as": "northness",
+                "regrid": "kriging",
+                "kriging": KRIGING,
+            },
         ],
         "drivers": {
             "factors": ["elevation", "slope", "land_cover", "lat", "rain", "greenness"],
@@ -195,9 +257,7 @@ def study_of_everything() -> dict[str, Any]:
                 {"of": [_layer("own", "5-10 cm"), _layer("spl2smp", "0-5 cm")], "time_step": "month", "grid": "finer"},
             ],
             "random_pairs": {"dates": ["2018-01-15"], "n": 10, "seed": 1},
-            "triples": [
-                {"of": [_layer("own", "5-10 cm"), _layer("spl2smp", "0-5 cm"), _layer("stations", "0-5 cm")]}
-            ],
+            "triples": [{"of": [_layer("own", "5-10 cm"), _layer("spl2smp", "0-5 cm"), _layer("stations", "0-5 cm")]}],
             "rain_product": "chirps_daily",
             "rain_unit_kinds": ["station", "region", "pixel"],
         },

@@ -27,7 +27,7 @@ def check_directory(path: Path) -> None:
             file.seek(at)
             head = file.read(6)
             if len(head) < 6:
-                raise BadFile("is a truncated HDF4 file: its directory lies behind its end")
+                raise BadFile("is a damaged or truncated HDF4 file: its directory lies behind its end")
             n, following = struct.unpack(">hI", head)
             entries = file.read(12 * max(n, 0))
             if n <= 0 or len(entries) < 12 * n:
@@ -35,8 +35,8 @@ def check_directory(path: Path) -> None:
             for _, _, offset, length in struct.iter_unpack(">HHII", entries):
                 if _UNUSED not in (offset, length) and offset + length > size:
                     raise BadFile(
-                        f"is a truncated HDF4 file: it has {size:,} bytes, and something in it ends at {offset + length:,}"
+                        f"is a damaged or truncated HDF4 file: it has {size:,} bytes, and something in it ends at {offset + length:,}"
                     )
             if following in seen:
-                raise BadFile("is a damaged HDF4 file: its directory runs in a circle")
+                raise BadFile("is a damaged or truncated HDF4 file: its directory runs in a circle")
             at = following

@@ -45,7 +45,9 @@ select
     cells.water_share,
     unit_commonest.unit,
     cast(dense_rank() over (
-        order by floor(grid_cells.row_index / cast({{ downscaling.block_cells }} as double)), floor(grid_cells.col_index / cast({{ downscaling.block_cells }} as double))
+        order by
+            floor(grid_cells.row_index / cast({{ downscaling.block_cells }} as double)) nulls last,
+            floor(grid_cells.col_index / cast({{ downscaling.block_cells }} as double)) nulls last
     ) as int) as block_id
     {%- for name in feature_columns(categorical) %},
     {{ name }}_commonest.{{ name }}

@@ -7,7 +7,8 @@ with months as (
 
 days as (
     select
-        make_date(cast(months.year as int), cast(months.month_number as int), cast(numbers.day_number as int)) as obs_date,
+        -- Never 30 February, which the join would leave out: an engine may make the date before it joins.
+        make_date(cast(months.year as int), cast(months.month_number as int), least(cast(numbers.day_number as int), cast({{ days_in_month('months.month') }} as int))) as obs_date,
         months.year,
         months.month_number as month
     from months

@@ -26,7 +26,7 @@ steps as (
 
 -- Boxes as high as the radius and as wide as it is farthest from the equator: what is within the radius is in the same box or beside it.
 width_{{ loop.index }} as (
-    select {{ height }} / cos(radians(least(max(abs(lat)), cast(89 as double)))) as width from targets
+    select {{ height }} / nullif(cos(radians(least(max(abs(lat)), cast(89 as double)))), 0) as width from targets
 ),
 
 sources_{{ loop.index }} as (
@@ -36,7 +36,7 @@ sources_{{ loop.index }} as (
         pixels.lon,
         pixels.lat,
         floor(pixels.lat / {{ height }}) + up.step as box_row,
-        floor(pixels.lon / boxes.width) + along.step as box_column
+        floor(pixels.lon / nullif(boxes.width, 0)) + along.step as box_column
     from pixels
     cross join width_{{ loop.index }} as boxes
     cross join steps as up
@@ -55,7 +55,7 @@ near_{{ loop.index }} as (
     from targets
     cross join width_{{ loop.index }} as boxes
     inner join sources_{{ loop.index }} as sources
-        on floor(targets.lat / {{ height }}) = sources.box_row and floor(targets.lon / boxes.width) = sources.box_column
+        on floor(targets.lat / {{ height }}) = sources.box_row and floor(targets.lon / nullif(boxes.width, 0)) = sources.box_column
     where targets.grid_id <> sources.grid_id
         and {% if target.grid is none -%} targets.grid_id in (select grid_id from {{ ref('int_series') }}) {%- else -%} targets.grid_id = {{ literal(target.grid) }} {%- endif %}
 ),

@@ -1,8 +1,8 @@
 """Dashboards as code: what each shows is a YAML file here, from which the archive is made that Apache Superset imports.
 
 A chart names a mart, what lies on its axes and one value in SQL. The archive holds the connection, the marts as datasets with their
-columns' descriptions, the charts and the dashboards; everything has the same identifier in every archive, so that importing a later one
-replaces the earlier.
+columns' descriptions, the charts and the dashboards; everything has the same identifier in every archive, so that a later one adds nothing
+twice. (Superset replaces dashboards then, and keeps a connection and datasets of these identifiers as it has them.)
 """
 
 from __future__ import annotations

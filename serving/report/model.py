@@ -99,6 +99,13 @@ class Facts:
 Builder = Callable[["Reader"], Figure]  # noqa: F821 (serving.report.reader)
 
 
+def first_of(choices: list, most: int = MOST_VIEWS) -> tuple[list, str]:
+    """The first `most` of choices that are in order of interest, and a sentence about those left out ('' for none)."""
+    if len(choices) <= most:
+        return choices, ""
+    return choices[:most], f"The first {most} of {len(choices)} are offered here; the query gives any other."
+
+
 def thinned(choices: list, most: int = MOST_VIEWS) -> tuple[list, str]:
     """At most `most` of the choices, evenly spread with the first and the last, and a sentence about those left out ('' for none)."""
     if len(choices) <= most:

@@ -41,6 +41,7 @@ def made_snapshot(folder: Path, first: float = 0.0) -> Path:
     tables = {chart.table for dashboard in dashboards() for chart in dashboard.charts} | {
         "dim_pixel",
         "dim_region_geometry",
+        "fct_desk_state",
     }
     with duckdb.connect(str(database)) as connection:
         connection.execute("create schema marts")

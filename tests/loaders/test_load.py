@@ -756,6 +756,33 @@ def test_a_disk_that_refuses_leaves_the_lake_as_it_was(tmp_path: Path) -> None:
     assert load(DAILY, [large], lake).ok
 
 
+def test_a_disk_that_fills_up_during_the_write(tmp_path: Path) -> None:
+    """A real one of 1 MB: the load ends with the file named and the lake as it was; with room, the next load completes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(
+            "a small disk can be mounted by root only: test_a_disk_that_refuses_leaves_the_lake_as_it_was stands in its place"
+        )
+    try:
+        lake = Lake(disk / "lake")
+        small = write_tif(tmp_path / "in/area_20200101.tif", some_map(1))
+        assert load(DAILY, [small], lake).ok
+        before = digests(lake.raw("daily"))
+        noise = np.random.default_rng(0).integers(0, 30_000, (1, 1000, 1000)).astype("int16")
+        large = write_tif(tmp_path / "in/large_20200202.tif", noise)
+        report = load(DAILY, [large], lake)
+        assert not report.ok and report.files[0].name == large.name
+        assert report.files[0].reason.startswith("could not be written into the lake: No space left on device")
+        assert digests(lake.raw("daily")) == before and leftovers(lake) == []
+        assert load(DAILY, [small], lake).counts == {"unchanged": 1}
+        assert subprocess.run(["mount", "-o", "remount,size=200m", str(disk)]).returncode == 0
+        assert load(DAILY, [large], lake).ok and len(lake.month_files("daily")) == 2
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
 def test_a_full_disk_stops_the_load_and_says_so(tmp_path: Path, monkeypatch) -> None:
     import loaders.staging as staging
 

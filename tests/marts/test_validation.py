@@ -12,6 +12,8 @@ import polars as pl
 import pytest
 from scipy import stats
 
+from loaders.grids import GRIDS
+from loaders.weights import nearest_cells
 from tests.marts.validation_reference import Series, anomalies, expected_score, scaled
 from tests.marts.validation_world import (
     DAYS,
@@ -19,6 +21,7 @@ from tests.marts.validation_world import (
     INSIDE,
     INSIDE_COARSE,
     N_COARSE,
+    OTHER_GRIDS,
     RAIN_DAYS,
     START,
     STATIONS,
@@ -103,6 +106,19 @@ def test_matchups_hold_the_nearest_layer_the_holding_pixel_and_the_hours(world):
         assert row["time_utc"] == f"{row['obs_date'] - timedelta(days=1)} 22:00:00"  # six in the morning in China
     methods = dict(ours.select("station_id", "method").unique().iter_rows())
     assert methods["b2"] == "drying" and methods["a1"] == "probe"
+
+
+def test_a_station_is_in_the_cell_that_holds_it_on_any_grid(world):
+    places = pl.read_parquet(world.house.lake / "stations" / "probes.parquet").filter(
+        pl.col("station_id").str.starts_with("place")
+    )
+    ours = world.house.query("select * from intermediate.int_matchup_place")
+    for grid in OTHER_GRIDS:
+        found = dict(ours.filter(grid_id=grid).select("station_id", "pixel_id").iter_rows())
+        cells = nearest_cells(GRIDS[grid], places["lon"], places["lat"])
+        assert {name: found[name] for name in places["station_id"]} == dict(
+            zip(places["station_id"], cells.tolist(), strict=True)
+        )
 
 
 def test_distance_is_along_the_great_circle(world):

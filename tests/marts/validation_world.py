@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from loaders.grids import GRIDS
 from tests.warehouse import Warehouse, small_grid
 
 START, END = date(2018, 1, 1), date(2020, 1, 1)
@@ -17,6 +18,9 @@ HOURS = (6, 9)
 UTC_OF_LOCAL = timedelta(hours=-8)  # Asia/Shanghai
 RAIN_DAYS = (20, 60, 100, 106, 150, 205, 300, 420, 421, 500)
 FILL = -9999.0
+# Grids of other shapes, with a product each that nothing is asked of, and places that have no readings: where stations lie.
+OTHER_GRIDS = ("ease2_m36", "ease2_m09", "latlon_0p1", "modis_sin_1km")
+N_PLACES = 60
 
 # station: network, pixel of the fine grid, offset from its centre in cells (east, south), layers, unit of the file
 STATIONS = {
@@ -120,7 +124,34 @@ class World:
                     [{"region_id": r, "pixel_id": p, "fraction": 1.0} for r, ps in members.items() for p in ps]
                 ),
             )
+        self._write_other_grids()
         self._write_stations(rng)
+
+    def _write_other_grids(self) -> None:
+        for name in OTHER_GRIDS:
+            grid = GRIDS[name]
+            (first_row, last_row), (first_col, last_col) = (
+                sorted(numbers) for numbers in grid.locate([99.5, 100.5], [40.5, 39.5], tolerance=None)[:2]
+            )
+            row, col = (
+                a.ravel()
+                for a in np.meshgrid(np.arange(first_row - 2, last_row + 3), np.arange(first_col - 2, last_col + 3))
+            )
+            (lon, lat), (x, y) = grid.lonlat_of(row, col), grid.metres_of(row, col)
+            pixels = pl.DataFrame(
+                {
+                    "pixel_id": grid.pixel_id(row, col),
+                    "row_index": row,
+                    "col_index": col,
+                    "lon": lon,
+                    "lat": lat,
+                    "x_m": x,
+                    "y_m": y,
+                }
+            )
+            self.house.grid(name, pixels.with_columns(area_km2=pl.Series(grid.area_km2(row, col))))
+            rows = pl.DataFrame({"pixel_id": pixels["pixel_id"][:1], "obs_date": [START], "value": [1.0]})
+            self.house.product(f"on_{name}", name, rows)
 
     def _write_stations(self, rng: np.random.Generator) -> None:
         """Readings every three hours of UTC; only those of 6 to 9 of the local clock count, the others are far off."""
@@ -142,6 +173,22 @@ class World:
                     midnight = datetime(day.year, day.month, day.day) + UTC_OF_LOCAL
                     for hour, moved in ((6, -0.01), (8, 0.01), (9, 0.3), (21, -0.1)):
                         rows.append((name, layer, midnight + timedelta(hours=hour), reading + moved, kind))
+        for number, (lon, lat) in enumerate(
+            np.random.default_rng(1).uniform((99.5, 39.5), (100.5, 40.5), (N_PLACES, 2))
+        ):
+            places.append(
+                {
+                    "product": "probes",
+                    "station_id": f"place {number}",
+                    "network": "C",
+                    "name": "",
+                    "lon": lon,
+                    "lat": lat,
+                    "elevation_m": None,
+                    "land_cover": None,
+                    "method": "",
+                }
+            )
         readings = pl.DataFrame(
             {
                 "station_id": [r[0] for r in rows],
@@ -178,6 +225,7 @@ def study() -> dict:
         "series": [
             *({"variable": "soil_moisture", "product": name, "layer": "0-5 cm", "column": "value", "valid_min": 0} for name in pick),
             {"variable": "precipitation", "product": "rain", "column": "value", "valid_min": 0},
+            *({"variable": "air_temperature", "product": f"on_{grid}", "column": "value"} for grid in OTHER_GRIDS),
         ],
         "stations": ["probes"],
         "coverage": {"min_days": 3, "min_dekads": 1},

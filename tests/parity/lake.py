@@ -153,10 +153,44 @@ def study() -> dict:
             {"factor": "lat", "breaks": [39.965, 39.985]},
             {"factor": "land_cover"},
         ],
+        "downscaling": _downscaling(),
         "paper": "heihe",
         "stability": {"periods": ["all", "year"]},
         "rank_stability": {"max_lag_months": 3},
         "variograms": {"n_bins": 5, "map": True, "variables": ["soil_moisture", "precipitation"]},
+    }
+
+
+def _downscaling() -> dict:
+    """The European product on the fine grid, by series that mean something else: on the firsts of months, where all of them have values."""
+    moisture = {"variable": "soil_moisture", "product": "field", "layer": "5-10 cm"}
+    temperature = {"variable": "air_temperature", "product": "field"}
+    deep = {"variable": "soil_moisture", "product": "deep", "layer": DEPTHS[0]}
+    target = {"variable": "soil_moisture", "product": "esa_cci_combined", "layer": "0-5 cm"}
+    return {
+        "grid": "fine",
+        "target": target,
+        "features": ["land_cover", "elevation", "air_temperature", "rain", "day_of_year"],
+        "hold_days": {"rain": 31},
+        "min_valid_share": 0.1,
+        "unit": "land_cover",
+        "frameworks": [
+            {
+                "framework": "thermal_inertia",
+                "fit": {"soil_moisture": moisture, "day": temperature, "night": deep},
+                "day": temperature,
+                "night": deep,
+                "ndvi": deep,
+                "ndvi_hold_days": 31,
+                "land_cover": "land_cover",
+                "land_cover_scheme": "heihe",
+                "window_months": 6,
+                "min_samples": 10,
+                "min_valid_fraction": 0.3,
+                "largest": 0.27,  # so low that pixels meet it
+                "reference": [{"variable": "soil_moisture", "product": "spl2smp", "layer": "0-5 cm"}, target],
+            }
+        ],
     }
 
 

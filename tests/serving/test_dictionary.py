@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import yaml
 
 from serving.dictionary import dictionary
 from tests.serving.marts import REPOSITORY, contracts
@@ -60,3 +61,15 @@ def test_every_reference_to_a_shared_text_is_one():
     for path in folder.rglob("*.yml"):
         for name in re.findall(r"doc\('(\w+)'\)", path.read_text(encoding="utf-8")):
             assert name in blocks, f"{path.name}: {name}"
+
+
+def test_every_model_says_what_it_is():
+    """dbt's page shows staging and intermediate too, with what stands between a file and a mart."""
+    folder = REPOSITORY / "models"
+    told = {}
+    for path in folder.rglob("*.yml"):
+        for model in (yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader) or {}).get("models") or []:
+            told[model["name"]] = model.get("description") or ""
+    models = {path.stem for path in folder.rglob("*.sql")}
+    assert models <= set(told), f"without an entry in a YAML: {sorted(models - set(told))}"
+    assert not [name for name in sorted(models) if len(told[name]) < 15], "a description of one sentence at least"

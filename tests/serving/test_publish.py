@@ -289,7 +289,7 @@ def test_killed_in_the_middle_leaves_the_old_state(server, database, tmp_path):
 
 def test_a_table_that_is_read_for_long_is_not_waited_for_for_ever(server, database, tmp_path, monkeypatch):
     send(server, database, snapshot(tmp_path))
-    monkeypatch.setattr(publishing, "LOCK_TIMEOUT", "300ms")
+    monkeypatch.setattr(publishing, "LOCK_SECONDS", 0.3)
     reading = psycopg2.connect(server.address(database))
     try:
         reading.cursor().execute("select * from soilhouse.dim_pixel")

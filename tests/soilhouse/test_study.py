@@ -91,7 +91,7 @@ WRONG = [
     (["region", "bbx"], [1, 2, 3, 4], "study.region.bbx", "Nearest: bbox"),
     (["groups"], ["pattern"], "study.groups[0]", "Nearest: patterns"),
     (["groups"], ["patterns", "patterns"], "study.groups[1]", "same as study.groups[0]"),
-    (["mode"], "paper", "study.mode", "is not a key here"),
+    (["manner"], "paper", "study.manner", "is not a key here"),
     (["time_zone"], "Asia/Jakatra", "study.time_zone", "Nearest: Asia/Jakarta"),
     (["trends", "seasons"], ["annual", "DFJ"], "study.trends.seasons[1]", "Nearest: DJF"),
     (["trends", "time_steps"], ["years"], "study.trends.time_steps[0]", "Nearest: year"),
@@ -146,7 +146,6 @@ WRONG = [
     (["ssmi"], {"scales": [3, 6]}, "study.ssmi", "must hold 1"),
     (["ssmi"], {"scales": [1, 3, 3]}, "study.ssmi", "comes twice"),
     (["ssmi"], {"min_years": 1}, "study.ssmi.min_years", "greater than or equal to 2"),
-    (["groups"], ["downscaling"], "study.groups[0]", "has no models in this version"),
     (["paper"], "heihee", "study.paper", "Nearest: heihe"),
     (
         ["season_rules"],

@@ -34,7 +34,7 @@ from loaders.month_file import (
     write_sparse,
 )
 from loaders.products import Delivered, Product, Variable, all_products
-from loaders.regions import load_regions
+from loaders.regions import load_regions, refresh_membership
 from loaders.weights import refresh_weights
 from soilhouse.study import Study
 
@@ -90,6 +90,7 @@ def put(study: Study, small: Miniature, lake: Lake) -> None:
         _put_product(product, small, lake)
     for name, n in small.stations.items():
         _put_stations(name, n, small, lake)
+    refresh_membership(lake)
     refresh_weights(lake)
 
 

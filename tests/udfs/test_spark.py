@@ -72,6 +72,10 @@ LITERALS = (
     " 1.0::double, 2.0::double, 'exponential', 0.1::double, 1.0::double, 4.0::double)",
     "ordinary_kriging([{'x_m': 0.0::double, 'y_m': 0.0::double, 'v': 3.0::double}, {'x_m': 5.0::double, 'y_m': 1.0::double, 'v': 4.0::double}],"
     " 1.0::double, 2.0::double, 'exponential', 0.1::double, 1.0::double, 4.0::double)",
+    # With models: test_downscaling_spark.py.
+    "train_downscaler([{'pixel_id': 1::bigint, 'obs_day': 20200101, 'target': 0.2::double, 'block_id': 1, 'features': [1.0::float]}],"
+    " null, 'all', 'models')",
+    "predict_soil_moisture(null, [0.3::float, 12.0::float])",
 )
 """Calls whose arguments are written out, as DuckDB spells lists and structs."""
 

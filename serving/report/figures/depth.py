@@ -7,7 +7,7 @@ import math
 from serving.report import svg
 from serving.report.figures import naming
 from serving.report.figures.maps import drought_entries
-from serving.report.model import Absent, Drawing, Figure, View, thinned
+from serving.report.model import Absent, Drawing, Figure, View, first_of
 from serving.report.palette import CLASSES
 from serving.report.reader import Reader, text, where
 
@@ -26,7 +26,7 @@ def drought_area(reader: Reader) -> Figure:
     found.sort(
         key=lambda r: (place.get(r["region_id"], 99), order.get((r["product"], r["layer"]), 999), r["scale_months"])
     )
-    choices, note = thinned([r for r in found if place.get(r["region_id"], 99) == 0 or r["scale_months"] == 1])
+    choices, note = first_of([r for r in found if place.get(r["region_id"], 99) == 0 or r["scale_months"] == 1])
     tints = drought_entries()
     views = []
     for row in choices:

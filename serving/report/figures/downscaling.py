@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 from serving.report import svg
 from serving.report.figures import naming
 from serving.report.figures.drivers import heat
-from serving.report.model import Absent, Drawing, Figure, View, thinned
+from serving.report.model import Absent, Answer, Drawing, Figure, View, first_of
 from serving.report.palette import CLASSES
 from serving.report.reader import Reader, where
 
@@ -24,77 +26,71 @@ def model_scores(reader: Reader) -> Figure:
     """Root mean square errors of every model by how the rows were left out."""
     mart = "fct_downscaling_models"
     reader.need(mart)
-    scores = [s for s in _SCORES if reader.has(mart, s)]
-    groups = reader.some(f"select distinct product from marts.{mart} order by all", mart).column("product")
-    shown, note = thinned(groups)
+    rows = reader.some(f"select distinct framework from marts.{mart} order by all", mart).column("framework")
     views = []
-    for product in shown:
-        names = [
-            c
-            for c in (
-                "model_id",
-                "framework",
-                "estimator",
-                "region_id",
-                "unit",
-                "window_start",
-                "window_end",
-                "is_selected",
-                "n_train",
-                "n_test",
-            )
-            if reader.has(mart, c)
-        ]
+    for framework in rows:
         answer = reader.ask(
-            f"select {', '.join(names + scores)} from marts.{mart} where {where(product=product)} order by {', '.join(c for c in ('framework', 'estimator', 'window_start', 'model_id') if c in names)}"
+            f"""
+            select product, estimator, region_id, window_start, window_end, is_selected, n_train, n_test, {", ".join(_SCORES)}
+            from marts.{mart}
+            where {where(framework=framework)}
+            order by product, estimator, region_id, window_start
+            """
         )
-        rows = answer.rows()
-        kinds = list(dict.fromkeys((r["framework"], r["estimator"]) for r in rows))
-        values = [r[s] for r in rows for s in scores if r[s] is not None]
-        if not values:
-            continue
-        left, height = 60 + 7.0 * max(len(f"{f}, {e}") for f, e in kinds), 26 + 9 * len(scores)
-        panel = svg.Panel(left, 24, WIDTH - left - 20, height * len(kinds), (0, max(values) * 1.06), (len(kinds), 0))
-        body = panel.frame(
-            "root mean square error (m³ m⁻³)",
-            y_ticks=[(i + 0.5, f"{naming.words(f)}, {e}") for i, (f, e) in enumerate(kinds)],
-        )
-        tint = dict(zip(scores, CLASSES, strict=False))
-        said = []
-        for i, kind in enumerate(kinds):
-            mine = [r for r in rows if (r["framework"], r["estimator"]) == kind]
-            for k, score in enumerate(scores):
-                for r in mine:
-                    if r[score] is not None:
-                        window = f", {r['window_start']}" if r.get("window_start") else ""
-                        body += svg.dot(
-                            panel.at_x(r[score]),
-                            panel.top + i * height + 16 + k * 9,
-                            f"{kind[1]}{window}, {_SCORES[score]}: {svg.number(r[score])}",
-                            3.4,
-                            tint[score],
-                        )
-            said.append(f"{naming.words(kind[0])}, {kind[1]}: {len(mine)} models.")
-        bottom = panel.top + panel.height + 58
-        body += svg.legend(40, bottom, [(tint[s], _SCORES[s]) for s in scores], most_width=WIDTH - 60)
-        views.append(
-            View(
-                product,
-                Drawing(body, WIDTH, bottom + 19 * svg.legend_lines([("", _SCORES[s]) for s in scores], WIDTH - 60)),
-                answer,
-                " ".join(said),
-            )
-        )
+        if any(v is not None for score in _SCORES for v in answer.column(score)):
+            views.append(_scores(answer, framework))
     if not views:
         raise Absent(f"{mart} has no scores.")
     return Figure(
         "model-scores",
         "Models: error on rows they have not seen",
-        "A point is one model (a window or a unit). Errors on random rows flatter a model of pixels that resemble their neighbours; blocks and times left out do not.",
+        "A point is one model (a window or a unit). Errors on random rows flatter a model of pixels that resemble their neighbours; blocks and "
+        "times left out do not.",
         (mart,),
         tuple(views),
-        note,
     )
+
+
+def _scores(answer: Answer, framework: str) -> View:
+    """A lane for each product and estimator, a line of points for each score."""
+    lanes: dict[str, list[dict]] = {}
+    for row in answer.rows():
+        name = (
+            row["product"] if row["product"].startswith(row["estimator"]) else f"{row['product']}, {row['estimator']}"
+        )
+        lanes.setdefault(name, []).append(row)
+    # The estimators that see farthest first: by what they do on an untouched fold.
+    shown = sorted(lanes, key=lambda name: _middle([r["outer_rmse"] for r in lanes[name]]))[:24]
+    values = [r[s] for name in shown for r in lanes[name] for s in _SCORES if r[s] is not None]
+    left, height = 40 + 7.0 * max(len(name) for name in shown), 24 + 9 * len(_SCORES)
+    panel = svg.Panel(left, 24, WIDTH - left - 24, height * len(shown), (0, max(values) * 1.06), (len(shown), 0))
+    names = [(i + 0.5, name) for i, name in enumerate(shown)]
+    body = panel.frame("root mean square error (m³ m⁻³)", y_ticks=names)
+    tint = dict(zip(_SCORES, CLASSES, strict=False))
+    said = []
+    for i, name in enumerate(shown):
+        for k, score in enumerate(_SCORES):
+            for r in (r for r in lanes[name] if r[score] is not None):
+                words = f"{name}, {r['window_start']}, {_SCORES[score]}: {svg.number(r[score])}"
+                body += svg.dot(panel.at_x(r[score]), panel.top + i * height + 16 + k * 9, words, 3.4, tint[score])
+        n = len(lanes[name])
+        said.append(f"{name}: {n} {'model' if n == 1 else 'models'}.")
+    bottom = panel.top + panel.height + 58
+    key = [(tint[s], words) for s, words in _SCORES.items()]
+    body += svg.legend(40, bottom, key, most_width=WIDTH - 60)
+    drawing = Drawing(body, WIDTH, bottom + 19 * svg.legend_lines(key, WIDTH - 60))
+    return View(
+        naming.words(framework).capitalize(),
+        drawing,
+        answer,
+        "Smallest error on the untouched fold first. " + " ".join(said),
+    )
+
+
+def _middle(values: list[float | None]) -> float:
+    """What lanes are put in order by: the middle value, the largest float without any."""
+    known = sorted(v for v in values if v is not None)
+    return known[len(known) // 2] if known else sys.float_info.max
 
 
 def feature_importance(reader: Reader) -> Figure:
@@ -105,7 +101,7 @@ def feature_importance(reader: Reader) -> Figure:
         f"select distinct product, importance_kind, unit from marts.{mart} order by product, importance_kind <> 'permutation', importance_kind",
         mart,
     ).rows()
-    shown, note = thinned(kinds)
+    shown, note = first_of(kinds)
     views = []
     for kind in shown:
         answer = reader.ask(
@@ -189,7 +185,7 @@ def windows(reader: Reader) -> Figure:
     first = min(r["window_start"] for r in rows)
     last = max(r["window_end"] for r in rows)
     days = max((last - first).days, 1)
-    left = 40 + 7.0 * max(len(f"{p}, {r}") for p, r in lanes)
+    left = 40 + 7.0 * max(len(f"{p}, {reader.region_name(r)}") for p, r in lanes)
     panel = svg.Panel(left, 20, WIDTH - left - 20, 28 * len(lanes), (0, days), (len(lanes), 0))
     marks = [
         ((d - first).days, str(d.year))
@@ -229,48 +225,37 @@ def comparison_matrix(reader: Reader) -> Figure:
     """Agreement of gridded products on common days and pixels."""
     mart = "fct_product_comparison"
     reader.need(mart)
-    keys = [
-        c
-        for c in (
-            "layer_1",
-            "layer_2",
-            "time_step",
-            "grid_id",
-            "region_id",
-            "period_kind",
-            "season",
-            "period_start",
-            "period_end",
-            "sampling",
-        )
-        if reader.has(mart, c)
-    ]
-    rows = reader.some(f"select distinct {', '.join(keys)} from marts.{mart} order by all", mart).rows()
+    keys = ("region_id", "period_kind", "season", "period_start", "period_end", "sampling")
+    rows = reader.some(
+        f"select distinct {', '.join(keys)} from marts.{mart} where r is not null order by all", mart
+    ).rows()
     place = {r["region_id"]: i for i, r in enumerate(reader.regions)}
-    rows.sort(key=lambda r: (r.get("period_kind") != "all", place.get(r.get("region_id"), 99)))
-    choices, note = thinned(rows, 12)
+    rows.sort(key=lambda r: (r["period_kind"] != "all", place.get(r["region_id"], 99)))
+    choices, note = first_of(rows, 12)
     views = []
     for choice in choices:
         answer = reader.ask(
-            f"select product_1, product_2, n, r, rmse_m3m3, bias_m3m3, ubrmse_m3m3, shares_input from marts.{mart} where {where(**choice)} order by product_1, product_2"
+            f"""
+            select product_1, layer_1, product_2, layer_2, time_step, grid_id, n, r, rmse_m3m3, bias_m3m3, ubrmse_m3m3, shares_input
+            from marts.{mart}
+            where {where(**choice)}
+            order by n desc, product_1, product_2
+            """
         )
         cells: dict = {}
         for r in answer.rows():
-            if r["r"] is not None:
-                said = f"{r['product_1']} and {r['product_2']}: r {svg.number(r['r'], 3)}, RMSE {svg.number(r['rmse_m3m3'], 3)} m³ m⁻³, {r['n']:,} values"
+            pair = tuple(f"{r[f'product_{i}']}, {r[f'layer_{i}']}" for i in (1, 2))
+            if r["r"] is not None and pair not in cells:  # of a pair by day and by month, the one with more values
+                said = f"{pair[0]} and {pair[1]}: r {svg.number(r['r'], 3)}, RMSE {svg.number(r['rmse_m3m3'], 3)} m³ m⁻³, {r['n']:,} {r['time_step']} values"
                 said += ", made with the same input" if r["shares_input"] else ""
-                cells[r["product_1"], r["product_2"]] = (
-                    r["r"],
-                    f"{r['r']:.2f}{'*' if r['shares_input'] else ''}",
-                    said,
-                )
+                cells[pair] = (r["r"], f"{r['r']:.2f}{'*' if r['shares_input'] else ''}", said)
         if not cells:
             continue
         first = sorted({a for a, _ in cells})
         second = sorted({b for _, b in cells})
         drawing = heat(first, second, cells, "cividis", 0, 1, 30 + 7.2 * max(len(p) for p in first))
         best = max(cells.items(), key=lambda c: c[1][0])
-        label = f"{choice['layer_1']} and {choice['layer_2']} · {reader.region_name(choice['region_id'])} · {naming.period(choice)} · by {choice['time_step']}"
+        label = f"{reader.region_name(choice['region_id'])} · {naming.period(choice)}"
         views.append(View(label, drawing, answer, f"Closest: {best[1][2]}."))
     if not views:
         raise Absent(f"{mart} has no pair of products.")

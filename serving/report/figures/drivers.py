@@ -6,7 +6,7 @@ from html import escape
 
 from serving.report import svg
 from serving.report.figures import naming
-from serving.report.model import Absent, Drawing, Figure, View, thinned
+from serving.report.model import Absent, Drawing, Figure, View, first_of, thinned
 from serving.report.palette import colour, ink_on
 from serving.report.reader import Reader, where
 
@@ -69,7 +69,7 @@ def heat(
 def q_heat_map(reader: Reader) -> Figure:
     """q of each factor in each period."""
     reader.need("fct_factor_detector")
-    choices, note = thinned(_targets(reader, "fct_factor_detector"))
+    choices, note = first_of(_targets(reader, "fct_factor_detector"))
     alpha = reader.facts.alpha
     views = []
     for target in choices:
@@ -155,7 +155,7 @@ def interactions(reader: Reader) -> Figure:
         )
     )
     whole = [p for p in periods if p["period_kind"] == "all"]
-    choices, note = thinned(whole or periods)
+    choices, note = first_of(whole or periods)
     views = []
     for p in choices:
         answer = reader.ask(

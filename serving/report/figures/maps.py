@@ -8,11 +8,13 @@ import numpy as np
 
 from serving.report import maps, svg
 from serving.report.figures import naming
-from serving.report.model import Absent, Answer, Drawing, Figure, View, thinned
+from serving.report.model import Absent, Answer, Drawing, Figure, View, first_of, thinned
 from serving.report.palette import colour
 from serving.report.reader import Reader, text, where
 
 WIDTH = 720
+# Each carries a row a pixel.
+MOST_MAPS = 16
 _LEFT, _TOP, _MOST_WIDTH, _MOST_HEIGHT = 74, 30, 460, 430
 
 STABILITY = ("excellent", "good", "stable", "poor", "very poor")
@@ -140,7 +142,7 @@ def _moisture(reader: Reader, mart: str) -> list[dict]:
 def mean_map(reader: Reader) -> Figure:
     """Mean over the study's covered months."""
     reader.need("fct_temporal_stability", "dim_pixel")
-    choices, note = thinned(_moisture(reader, "fct_temporal_stability"))
+    choices, note = first_of(_moisture(reader, "fct_temporal_stability"), MOST_MAPS)
     views = []
     for s in choices:
         answer = reader.ask(
@@ -180,7 +182,7 @@ def trend_map(reader: Reader) -> Figure:
         "select distinct time_step, season from marts.fct_trends order by time_step desc, season", "fct_trends"
     ).rows()
     alpha = reader.facts.alpha
-    choices, note = thinned([(s, c) for s in _moisture(reader, "fct_trends") for c in combinations])
+    choices, note = first_of([(s, c) for s in _moisture(reader, "fct_trends") for c in combinations], MOST_MAPS)
     views = []
     for s, c in choices:
         answer = reader.ask(
@@ -267,8 +269,8 @@ def _count_words(counts: dict[str, int]) -> str:
 def stability_map(reader: Reader) -> Figure:
     """Classes of temporal stability."""
     reader.need("fct_temporal_stability", "dim_pixel")
-    choices, note = thinned(
-        [s for s in _moisture(reader, "fct_temporal_stability") if s["variable"].startswith("soil_moisture")]
+    choices, note = first_of(
+        [s for s in _moisture(reader, "fct_temporal_stability") if s["variable"].startswith("soil_moisture")], MOST_MAPS
     )
     entries = [(c, colour("cividis", 1 - i / 4), c) for i, c in enumerate(STABILITY)]
     views = []

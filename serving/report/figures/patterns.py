@@ -6,7 +6,7 @@ import math
 
 from serving.report import svg
 from serving.report.figures import naming
-from serving.report.model import Absent, Drawing, Figure, View, thinned
+from serving.report.model import Absent, Drawing, Figure, View, first_of, thinned
 from serving.report.palette import CLASSES, colour
 from serving.report.reader import Reader, where
 
@@ -18,7 +18,7 @@ def seasonal_cycle(reader: Reader) -> Figure:
     reader.need("fct_monthly_statistics")
     regions = [r["region_id"] for r in reader.regions[:9]]
     left_out = len(reader.regions) - len(regions)
-    choices, note = thinned(reader.series)
+    choices, note = first_of(reader.series)
     views = []
     for s in choices:
         answer = reader.ask(

@@ -6,7 +6,7 @@ import math
 
 from serving.report import svg
 from serving.report.figures import naming
-from serving.report.model import Absent, Drawing, Figure, View, thinned
+from serving.report.model import Absent, Drawing, Figure, View, first_of
 from serving.report.palette import CLASSES
 from serving.report.reader import Reader, where
 
@@ -28,7 +28,7 @@ def scatter(reader: Reader) -> Figure:
         """,
         mart,
     ).rows()
-    choices, note = thinned(found)
+    choices, note = first_of(found)
     stations = sorted(reader.ask(f"select distinct station_id from marts.{mart} order by all").column("station_id"))
     tint = {s: CLASSES[i % 7] for i, s in enumerate(stations)}
     views = []
@@ -106,7 +106,7 @@ def taylor(reader: Reader) -> Figure:
             r["scaling"] != "none",
         )
     )
-    choices, note = thinned(found, 12)
+    choices, note = first_of(found, 12)
     views = []
     for choice in choices:
         answer = reader.ask(
@@ -158,7 +158,7 @@ def before_after(reader: Reader) -> Figure:
     )
     found = reader.some(f"select distinct {', '.join(keys)} from marts.{mart} order by all", mart).rows()
     found.sort(key=lambda r: (r["unit_kind"] != "station", r["period_kind"] != "all", r["on_values"] != "raw"))
-    choices, note = thinned(found, 16)
+    choices, note = first_of(found, 16)
     views = []
     for choice in choices:
         answer = reader.ask(
@@ -292,7 +292,7 @@ def published(reader: Reader) -> Figure:
     ).rows()
     if not found:
         raise Absent("The study names no paper, or computes none of its figures (`paper` of the study).")
-    choices, note = thinned(found)
+    choices, note = first_of(found)
     views = []
     for choice in choices:
         answer = reader.ask(
