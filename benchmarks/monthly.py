@@ -97,7 +97,17 @@ def _compiled(house: Warehouse) -> str:
         ],
     }
     house.dbt(
-        "build", "--select", "variables", "int_series", "stg_custom", "int_observed_daily", "int_prepared_daily", "int_daily", "--resource-type", "model", "seed"
+        "build",
+        "--select",
+        "variables",
+        "int_series",
+        "stg_custom",
+        "int_observed_daily",
+        "int_prepared_daily",
+        "int_daily",
+        "--resource-type",
+        "model",
+        "seed",
     )
     house.dbt("compile", "--select", "int_pixel_monthly")
     return (house.root / "target/compiled/soilhouse/models/intermediate/int_pixel_monthly.sql").read_text()
