@@ -24,7 +24,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment environment-dev demo test test-studies test-browser test-postgres test-bi lint format parity bench docs lock clean
+.PHONY: help environment environment-dev demo test test-studies test-real-studies test-browser test-postgres test-bi lint format parity bench docs lock clean
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is"
@@ -84,6 +84,9 @@ test-bi: environment-dev $(VENV_BI)/.installed  ## the dashboards in a real Apac
 test-studies: environment-dev  ## the five papers' studies, whole, over simulated miniatures of their data (some minutes each)
 	@$(BIN)/python -m pytest -m studies tests/studies
 
+test-real-studies: environment-dev  ## the studies of real files, loaded and built whole (needs the folder of real files; some minutes each)
+	@$(BIN)/python -m pytest tests/marts/real_studies.py
+
 lint: environment-dev  ## style, and that generated files are those that their sources give
 	@$(BIN)/ruff check $(PACKAGES)
 	@$(BIN)/ruff format --check --quiet $(PACKAGES) || { echo "make format puts that right"; exit 1; }
@@ -114,5 +117,3 @@ lock: environment-dev  ## resolve the dependencies anew, with hashes and without
 clean:  ## remove what was built (not .venv, not lake/)
 	@rm -rf build target logs spark-warehouse metastore_db derby.log .pytest_cache .ruff_cache
 	@find $(PACKAGES) -name __pycache__ -type d -prune -exec rm -rf {} +
-
-test-real-studies: environment-dev ; @$(BIN)/python -m pytest tests/marts/real_studies.py  ## load and build the studies of the real files whole
