@@ -77,7 +77,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SOILHOUSE_")}
     own = {"DBT_TARGET_PATH": str(folder / "target"), "DBT_LOG_PATH": str(folder / "logs")}
     command = [str(Path(sys.executable).with_name("soilhouse")), "demo", "--dir", str(folder / "demo")]
-    done = subprocess.run(command, cwd=folder, env=kept | own, capture_output=True, text=True, timeout=900, check=False)
+    done = subprocess.run(command, cwd=folder, env=kept | own, capture_output=True, text=True, timeout=2400, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder / "demo", done
 
