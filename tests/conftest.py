@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("SOILHOUSE_SHARED", REPOSITORY.parent / "shared"))
@@ -34,20 +36,45 @@ def _shared() -> Path:
 shared = pytest.fixture(scope="session", name="shared")(_shared)
 
 
+# Files that share a warehouse, or a server, that is made once a session: they run on one worker, one after the other.
+TOGETHER = {
+    "demo": ("soilhouse/test_demo.py", "soilhouse/test_demo_validation.py", "serving/test_queries.py"),
+    "generated marts": (
+        *("marts/test_generated.py", "marts/test_published.py", "marts/test_interannual.py"),
+        *("marts/test_trend_tests.py", "marts/test_zones.py"),
+    ),
+    "PostgreSQL": ("serving/test_publish.py", "serving/test_bi_docs.py", "bi/test_superset.py"),
+}
+_GROUP_OF_FILE = {f"tests/{file}": group for group, files in TOGETHER.items() for file in files}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, on one worker, the tests of a file, and all tests of a warehouse that is built once a session: it is built once in all."""
+    """Raises UsageError where files that share what costs time are not kept together: it would be made once a worker."""
+    groups: dict[str, set[str]] = {}
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_shared_fixture(item) or item.location[0]))
+        file = item.nodeid.split("::")[0]
+        for name in _made_once(item):
+            groups.setdefault(name, set()).add(_GROUP_OF_FILE.get(file, file))
+    for name, found in groups.items():
+        if len(found) > 1:
+            raise pytest.UsageError(f"the files that use the fixture {name} belong into one group of TOGETHER: {found}")
 
 
-def _shared_fixture(item: pytest.Item) -> str | None:
-    """The first fixture of ours that lives as long as the session and costs time."""
+def _made_once(item: pytest.Item) -> Iterator[str]:
+    """The names of an item's fixtures that are ours and live as long as the session."""
     known = getattr(item, "_fixtureinfo", None)
-    for name in sorted(known.name2fixturedefs) if known else ():
-        fixture = known.name2fixturedefs[name][-1]
+    for name, fixtures in known.name2fixturedefs.items() if known else ():
+        fixture = fixtures[-1]
         if fixture.scope == "session" and fixture.func.__module__.startswith("tests.") and fixture.func is not _shared:
-            return name
-    return None
+            yield name
+
+
+class _ByFile(LoadScopeScheduling):
+    """A file's tests run on one worker, and so do those of a group of files."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return _GROUP_OF_FILE.get(file, file)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -58,6 +85,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 class _Workers:
     """Hooks that exist only where tests are spread over processes."""
+
+    @staticmethod
+    def pytest_xdist_make_scheduler(config: pytest.Config, log) -> LoadScopeScheduling:
+        return _ByFile(config, log)
 
     @staticmethod
     def pytest_testnodedown(node, error) -> None:
@@ -77,7 +108,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SOILHOUSE_")}
     own = {"DBT_TARGET_PATH": str(folder / "target"), "DBT_LOG_PATH": str(folder / "logs")}
     command = [str(Path(sys.executable).with_name("soilhouse")), "demo", "--dir", str(folder / "demo")]
-    done = subprocess.run(command, cwd=folder, env=kept | own, capture_output=True, text=True, timeout=2400, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=kept | own, capture_output=True, text=True, timeout=2400, check=False
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return folder / "demo", done
 
