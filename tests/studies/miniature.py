@@ -2,6 +2,8 @@
 
 Product definitions say which columns there are; what is in them is made up by their names, in the products' own units, so that the staging views let it pass.
 Month files, catalogue and definitions are written by the lake's own writers; regions and stations go through their loaders.
+
+The study file is the paper's own but for what `Miniature.changes` says: lengths that are wider than the miniature, and the size of what is fitted.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ import json
 import subprocess
 import sys
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import yaml
 
 from loaders.catalog import add_pixels, write_catalog, write_definition
 from loaders.granule import Window
@@ -57,19 +61,34 @@ class Own:
 
 @dataclass(frozen=True)
 class Miniature:
-    """Where a study is made small: the regions (id: west, south, east, north), the months that are loaded, and the user's own products."""
+    """Where a study is made small: the regions (id: west, south, east, north), the months that are loaded, the user's own products, and what the
+    study file says otherwise (path below `study`, with the place in a list: value)."""
 
     regions: dict[str, tuple[float, float, float, float]]
     start: date
     end: date
     own: dict[str, Own]
     stations: dict[str, int]  # product of stations: how many in each region
+    changes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def box(self) -> tuple[float, float, float, float]:
         """Around all regions, with a margin."""
         west, south, east, north = (f(r[i] for r in self.regions.values()) for i, f in enumerate((min, min, max, max)))
         return west - 0.15, south - 0.15, east + 0.15, north + 0.15
+
+
+def write_study(file: Path, small: Miniature, to: Path) -> Path:
+    """Write the study of `file` with the miniature's changes, and return where. Raises KeyError for a key on the way that is not there."""
+    given = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for path, value in small.changes.items():
+        *way, last = (int(key) if key.isdigit() else key for key in path.split("."))
+        place = given["study"]
+        for key in way:
+            place = place[key]
+        place[last] = value
+    to.write_text(yaml.safe_dump(given, sort_keys=False), encoding="utf-8")
+    return to
 
 
 def put(study: Study, small: Miniature, lake: Lake) -> None:
@@ -135,11 +154,10 @@ def _put_product(product: Product, small: Miniature, lake: Lake) -> None:
     pixels, lon, lat = (a[np.isfinite(lon)] for a in (pixels, lon, lat))
     add_pixels(lake, grid, pixels, name)
     rng = np.random.default_rng(zlib.crc32(name.encode()))
-    own = small.own.get(name)
     headers = {}
     for month in [None] if product.time_step == "static" else _months(small):
         steps = _steps(product, month)
-        values = {v.name: _values(v, own, rng, lon, lat, steps, product).astype(v.dtype) for v in product.variables}
+        values = {v.name: _values(v, small, rng, lon, lat, steps, product).astype(v.dtype) for v in product.variables}
         path = lake.month_path(name, month)
         path.parent.mkdir(parents=True, exist_ok=True)
         days = tuple(dict.fromkeys(s.date() for s in steps)) if month is not None else ()
@@ -232,9 +250,9 @@ def _steps(product: Product, month: date | None) -> list[datetime]:
     return days
 
 
-def _values(variable: Variable, own: Own | None, rng, lon, lat, steps, product: Product) -> np.ndarray:
+def _values(variable: Variable, small: Miniature, rng, lon, lat, steps, product: Product) -> np.ndarray:
     """Steps x pixels of a column, in the product's own units: something smooth in space, the season, and noise."""
-    name = variable.name
+    name, own = variable.name, small.own.get(product.name)
     shape = (len(steps), lon.size)
     day = np.array([s.timetuple().tm_yday + s.hour / 24 for s in steps])[:, None]
     season = np.cos(2 * np.pi * (day - 200) / 365)
@@ -244,8 +262,9 @@ def _values(variable: Variable, own: Own | None, rng, lon, lat, steps, product: 
     mixed = 0.4 * place + 0.4 * season + 0.2 * noise  # about -1 to 1
     if own is not None:
         low, high = own.columns[name]
-        if own.is_classes:
-            return np.broadcast_to(low + np.floor((high - low + 1) * (np.argsort(np.argsort(lon)) / lon.size)), shape)
+        if own.is_classes:  # a class is a region, and what is nearest to it
+            middles = np.array([(south + north) / 2 for _, south, _, north in small.regions.values()])
+            return np.broadcast_to(low + np.argmin(np.abs(lat[:, None] - middles), axis=1), shape)
         return low + (high - low) * np.clip(0.5 + 0.4 * mixed, 0, 1)
     kelvin = 291 + 9 * season + 3 * place + noise
     if name in ("lc_type1", "lc_type5"):
@@ -361,6 +380,13 @@ MINIATURES = {
             "heihe_fvc": Own("heihe_1km", "month", {"fvc": (0.1, 0.9)}),
         },
         {},
+        # A point every 8 km and distances of hundreds of kilometres leave nothing of forty.
+        {
+            "sampling.spacing_m": 3000,
+            "variograms.cutoff_m": 30000,
+            "variograms.range_bound_m": 60000,
+            "drivers.permutations": 9,
+        },
     ),
     "qilian": Miniature(
         _strips(98.0, 37.5, 0.6, 0.6, ("all",)),
@@ -375,7 +401,12 @@ MINIATURES = {
         {},
     ),
     "helan": Miniature(
-        _strips(105.5, 37.5, 0.2, 0.1, ("weining", "yinchuan")), date(2000, 1, 1), date(2004, 1, 1), {}, {}
+        _strips(105.5, 37.5, 0.2, 0.1, ("weining", "yinchuan")),
+        date(2000, 1, 1),
+        date(2004, 1, 1),
+        {},
+        {},
+        {"period.end": date(2004, 1, 1)},
     ),
     "anhui": Miniature(
         _strips(116.0, 31.0, 0.4, 0.15, ("HB", "JH", "YJ", "WX", "WN")),
@@ -386,6 +417,16 @@ MINIATURES = {
             "anhui_unit_map": Own("anhui_1km", "static", {"unit": (1, 5)}, is_classes=True),
         },
         {"anhui_stations": 2},
+        {
+            "downscaling.frameworks.0.hyperparameters": {
+                "xgb": {"n_estimators": [30], "max_depth": [4], "learning_rate": [0.2]},
+                "lightgbm": {"n_estimators": [30], "num_leaves": [15], "learning_rate": [0.2]},
+                "catboost": {"iterations": [30], "depth": [4], "learning_rate": [0.2]},
+            },
+            "downscaling.frameworks.0.folds": 3,
+            "downscaling.frameworks.0.permutations": 1,
+            "downscaling.frameworks.0.shap_samples": 40,
+        },
     ),
     "northern_china": Miniature(
         _strips(105.0, 38.0, 0.9, 0.45, ("alashan", "ordos")),
@@ -393,11 +434,16 @@ MINIATURES = {
         date(2015, 6, 1),
         {"northern_terrain": Own("northern_1km", "static", TERRAIN)},
         {"maqu": 3, "babao": 3},
+        {
+            "period.end": date(2015, 7, 1),
+            "downscaling.frameworks.0.hyperparameters": {
+                "svr": {"C": [1]},
+                "ann": {"hidden_layer_sizes": [[8]], "solver": ["lbfgs"], "max_iter": [100]},
+                "rf": {"n_estimators": [20], "min_samples_leaf": [1, 3]},
+                "xgb": {"n_estimators": [20], "max_depth": [3]},
+            },
+            "downscaling.frameworks.0.folds": 3,
+            "downscaling.frameworks.0.permutations": 1,
+        },
     ),
 }
-
-
-def smaller(small: Miniature, n_months: int) -> Miniature:
-    """The same with fewer months."""
-    months = _months(small)
-    return replace(small, end=months[n_months]) if n_months < len(months) else small

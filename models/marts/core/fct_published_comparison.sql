@@ -47,6 +47,36 @@
 {% do marts.append({'name': 'fct_interaction_detector', 'relation': ref('fct_interaction_detector'), 'measures': {'q_12': 'q_12'}, 'keys': keys}) %}
 {% endfor %}
 {% endif %}
+{#- Of what a study downscales: learners stand under their names, and the best of each window as `combination`. -#}
+{% if needs('downscaling') %}
+{% set layer = literal(((study('downscaling').target or {}).get('layer')) or 'surface') %}
+{% set measures = {'train_r': 'train_r', 'train_rmse': 'train_rmse', 'test_r': 'test_r', 'test_rmse': 'test_rmse'} %}
+{% do marts.append({
+    'name': 'fct_downscaling_models', 'relation': "(select *, 'soil_moisture' as variable, " ~ layer ~ " as layer from " ~ ref('fct_downscaling_models') ~ ")",
+    'measures': measures, 'keys': {'model': 'estimator'}}) %}
+{% do marts.append({
+    'name': 'fct_downscaling_models',
+    'relation': "(select models.train_r, models.train_rmse, models.test_r, models.test_rmse, models.region_id, windows.product, 'soil_moisture' as variable, " ~ layer ~ " as layer from "
+        ~ ref('fct_downscaling_models') ~ " as models inner join " ~ ref('fct_downscaling_windows') ~ " as windows on models.model_id = windows.model_id"
+        ~ " where models.framework = 'windows' and models.is_selected)",
+    'measures': measures, 'keys': {'model': "'combination'"}}) %}
+{% endif %}
+{#- A station counts in its region, in its network and among all. What a paper scores is its own product where it has one. -#}
+{% if needs('validation') %}
+{% do marts.append({
+    'name': 'fct_product_comparison',
+    'relation': "(select product_1 as product, layer_1 as layer, 'soil_moisture' as variable, region_id, season, r2 from " ~ ref('fct_product_comparison') ~ " where period_kind = 'all')",
+    'measures': {'r2': 'r2'}, 'keys': {'season': 'season'}}) %}
+{% set downscaled = study_downscaled() | map(attribute='product') | list %}
+{% set of_stations = ref('fct_station_validation') ~ " where unit_kind = 'station' and on_values = 'raw' and scaling = 'none' and period_kind = 'all'"
+    ~ ((" and product in (" ~ literals(downscaled) ~ ")") if downscaled else '') %}
+{% for region in ('region_id', 'reference_product', "'all'") %}
+{% do marts.append({
+    'name': 'fct_station_validation',
+    'relation': "(select product, layer, 'soil_moisture' as variable, season, ubrmse_m3m3, bias_m3m3, " ~ region ~ " as region_id from " ~ of_stations ~ ")",
+    'measures': {'ubrmse_m3m3': 'ubrmse_m3m3', 'bias_m3m3': 'bias_m3m3'}, 'keys': {'season': 'season'}}) %}
+{% endfor %}
+{% endif %}
 {% endif %}
 with published as (
     select * from {{ ref('published_values') }}
@@ -94,7 +124,7 @@ computed as (
     where false
 ),
 
--- The region that the paper's figures are of, where they name none: the one on top, the larger of equals.
+-- The region that the paper's figures are of, where they name none: the one on top, the larger of equals. Models and stations are of all then.
 ranked_regions as (
     select region_id, row_number() over (order by level nulls last, area_km2 desc, region_id nulls last) as place
     from {{ ref('dim_region') }}
@@ -105,28 +135,31 @@ candidates as (
         published.item,
         published.row_label,
         published.statistic,
-        series.series_id,
         computed.product,
         computed.layer,
         computed.region_id,
         computed.value,
-        min(series.series_id) over (partition by published.item, published.row_label) as first_series_id
+        dense_rank() over (
+            partition by published.item, published.row_label order by series.series_id nulls last, computed.product nulls last
+        ) as place
     from published
     inner join ranked_regions as main on main.place = 1
     inner join computed
         on published.mart = computed.mart
         and published.measure = computed.measure
         and published.variable = computed.variable
-        and (computed.region_id is null or coalesce(published.region_id, main.region_id) = computed.region_id)
+        and (computed.region_id is null or coalesce(
+            published.region_id, case when published.mart in ('fct_downscaling_models', 'fct_station_validation') then 'all' else main.region_id end
+        ) = computed.region_id)
         {%- for key in ('layer', 'period_kind', 'season', 'factor', 'factor_2', 'model', 'month_number', 'year') %}
         and (published.{{ key }} is null or published.{{ key }} = computed.{{ key }})
         {%- endfor %}
-    inner join {{ ref('int_series') }} as series
+    left join {{ ref('int_series') }} as series
         on computed.variable = series.variable and computed.product = series.product and computed.layer = series.layer
     where computed.value is not null
 ),
 
--- Several products or layers may have it: the first series of the study is the one that is compared.
+-- Several products or layers may have it: the first series of the study is the one that is compared. A learner that is not published is none.
 ours as (
     select
         item,
@@ -136,7 +169,7 @@ ours as (
         max(region_id) as region_id,
         case statistic when 'minimum' then min(value) when 'maximum' then max(value) else {{ mean('value') }} end as value
     from candidates
-    where series_id = first_series_id
+    where place = 1
     group by item, row_label, product, layer, statistic
 )
 
