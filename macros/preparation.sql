@@ -167,7 +167,7 @@
             then sum(case when {{ counts }} then weights.weight * {{ value }} end) / nullif(sum(case when {{ counts }} then weights.weight end), 0)
         end as value,
         sum(case when observed.is_frozen then weights.weight when not observed.is_frozen then cast(0 as double) end)
-            > 0.5 * sum(case when observed.is_frozen is not null then weights.weight end) as is_frozen
+            > 0.5 * sum(case when observed.is_frozen is not null then weights.weight end) + 1e-9 as is_frozen
     from {{ ref('int_observed_daily') }} as observed
     inner join {{ weights }} as weights on observed.pixel_id = weights.source_pixel_id
     where observed.series_id = {{ series.series_id }} and {{ in_batch('weights.pixel_id', ref('int_prepared_pixel'), 'sum(n_cells)') }}

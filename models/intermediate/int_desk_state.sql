@@ -56,7 +56,8 @@ select
     compared.n_years,
     compared.normal,
     compared.standardised,
-    case when compared.standardised is not null then cast({{ drought_class_of('compared.standardised') }} as int) end as class_order,
+    -- Of three years evenly spaced, two are one standard deviation off: on the limit of a class, whatever rounding makes of it.
+    case when compared.standardised is not null then cast({{ drought_class_of('round(compared.standardised, 9)') }} as int) end as class_order,
     -- A change is from the period before; over a gap there is none.
     case when compared.previous_end = compared.period_start then compared.value - compared.previous_value end as change
 from compared

@@ -33,7 +33,7 @@ grid_cells as (
 {{ name }}_commonest as (
     select coarse_pixel_id, {{ name }}
     from {{ name }}_areas
-    qualify row_number() over (partition by coarse_pixel_id order by area_km2 desc nulls last, {{ name }} nulls last) = 1
+    qualify row_number() over (partition by coarse_pixel_id order by round(area_km2, 9) desc nulls last, {{ name }} nulls last) = 1
 )
 {%- endfor %}
 

@@ -72,7 +72,7 @@ ranked as (
     select
         *,
         status = 'trained' and selection_score is not null
-            and row_number() over (partition by task_id order by case when status = 'trained' then selection_score end nulls last, estimator_position) = 1 as is_best,
+            and row_number() over (partition by task_id order by case when status = 'trained' then selection_score end nulls last, estimator_position nulls last) = 1 as is_best,
         max(case when status = 'trained' then window_start end) over (
             partition by product, unit order by window_start rows between unbounded preceding and current row
         ) as last_trained_start

@@ -55,7 +55,7 @@ select
     {%- if water and downscaling.water_classes %}
     coalesce(factors.water in ({% for code in downscaling.water_classes %}{{ number(code) }}{{ ', ' if not loop.last }}{% endfor %}), false) as is_water
     {%- elif water %}
-    coalesce(factors.water > {{ number(downscaling.max_water_share) }}, false) as is_water
+    coalesce(factors.water > {{ number(downscaling.max_water_share) }} + 1e-9, false) as is_water
     {%- else %}
     false as is_water
     {%- endif %}

@@ -41,11 +41,11 @@ select
 from targets
 inner join upscaled on targets.pixel_id = upscaled.coarse_pixel_id and targets.obs_date = upscaled.obs_date
 inner join {{ ref('int_downscaling_cell') }} as cells on targets.pixel_id = cells.coarse_pixel_id
-where cells.water_share <= {{ number(downscaling.max_water_share) }}
+where cells.water_share <= {{ number(downscaling.max_water_share) }} + 1e-9
     and cells.unit is not null
     {%- for feature in features if feature.kind == 'categorical' %}
     and cells.feature_{{ feature.position }} is not null
     {%- endfor %}
     {%- if downscaling.upscale == 'area_mean' %}
-    and upscaled.area_km2 >= {{ number(downscaling.min_valid_share) }} * cells.cell_area_km2
+    and upscaled.area_km2 >= ({{ number(downscaling.min_valid_share) }} - 1e-9) * cells.cell_area_km2
     {%- endif %}

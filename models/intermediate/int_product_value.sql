@@ -68,7 +68,7 @@ inner join inside
     on needed.grid_id = inside.target_grid_id and needed.source_grid_id = inside.member_grid_id and delivered.pixel_id = inside.member_pixel_id
 where needed.regridding = 'mean'
 group by delivered.series_id, needed.grid_id, delivered.time_step, inside.target_pixel_id, delivered.obs_date
-having sum(inside.area_km2) >= {{ share }} * max(inside.looked_at_km2)
+having sum(inside.area_km2) >= ({{ share }} - 1e-9) * max(inside.looked_at_km2)
 union all
 select delivered.series_id, needed.grid_id, delivered.time_step, weights.target_pixel_id as pixel_id, delivered.obs_date, delivered.value
 from delivered

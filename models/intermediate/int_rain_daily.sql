@@ -40,7 +40,7 @@ from rain
 inner join {{ ref('int_pixel_region') }} as regions on rain.grid_id = regions.grid_id and rain.pixel_id = regions.pixel_id
 inner join region_size on regions.grid_id = region_size.grid_id and regions.region_id = region_size.region_id
 group by regions.region_id, rain.obs_date
-having sum(regions.area_km2 * regions.fraction) >= {{ number(asked.min_share_of_pixels) }} * max(region_size.region_km2)
+having sum(regions.area_km2 * regions.fraction) >= ({{ number(asked.min_share_of_pixels) }} - 1e-9) * max(region_size.region_km2)
 {%- else %}
 select
     'pixel' as unit_kind,

@@ -29,4 +29,4 @@ select
 from surroundings
 where rain_mm >= {{ number(asked.rain_threshold_mm) }}
     and n_days_before = {{ asked.rain_dry_days | int }}
-    and rain_before_mm < {{ number(asked.rain_dry_mm) }}
+    and rain_before_mm < {{ number(asked.rain_dry_mm) }} - 1e-9

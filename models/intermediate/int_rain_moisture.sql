@@ -69,7 +69,7 @@ from delivered
 inner join {{ ref('int_pixel_region') }} as regions on delivered.grid_id = regions.grid_id and delivered.pixel_id = regions.pixel_id
 inner join region_size on regions.grid_id = region_size.grid_id and regions.region_id = region_size.region_id
 group by delivered.product, delivered.layer, regions.region_id, delivered.obs_date
-having sum(regions.area_km2 * regions.fraction) >= {{ share }} * max(region_size.region_km2)
+having sum(regions.area_km2 * regions.fraction) >= ({{ share }} - 1e-9) * max(region_size.region_km2)
 {%- else %}
 select
     delivered.product,

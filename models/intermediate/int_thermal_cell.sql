@@ -58,11 +58,12 @@ select
     cells.attainable_value,
     cells.mean_estimate,
     cells.attainable_value - cells.mean_estimate as delta,
-    cells.smallest + cells.attainable_value - cells.mean_estimate < 0
-    or cells.smallest_room - cells.attainable_value + cells.mean_estimate < 0 as is_clipped
+    cells.smallest + cells.attainable_value - cells.mean_estimate < -1e-12
+    or cells.smallest_room - cells.attainable_value + cells.mean_estimate < -1e-12 as is_clipped
 from cells
 inner join studied
     on cells.series_id = studied.series_id
     and cells.reference_number = studied.reference_number
     and cells.cell_id = studied.cell_id
-where cells.area_km2 >= studied.min_valid_fraction * studied.area_km2
+-- Sums of areas differ in their last digits with the order of adding: what is equal but for these is enough.
+where cells.area_km2 >= (studied.min_valid_fraction - 1e-9) * studied.area_km2

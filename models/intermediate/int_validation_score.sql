@@ -40,7 +40,8 @@ select
     {{ correlation('estimate', 'reference') }} as r,
     {{ correlation('estimate_rank', 'reference_rank') }} as rho,
     sqrt(avg(difference * difference)) as rmse,
-    avg(difference) as bias,
+    -- Scaled to the same mean there is no bias: what rounding leaves is none.
+    case when abs(avg(difference)) < 1e-12 then cast(0 as double) else avg(difference) end as bias,
     stddev_pop(difference) as ubrmse,
     sum(estimate_deviation * estimate_before) / nullif(sum(estimate_deviation * estimate_deviation), 0) as autocorrelation_estimate,
     sum(reference_deviation * reference_before) / nullif(sum(reference_deviation * reference_deviation), 0) as autocorrelation_reference,

@@ -37,7 +37,7 @@ shares as (
     group by weights.target_grid_id, weights.target_pixel_id
 )
 
-select grid_id, pixel_id, water_fraction, water_fraction > {{ number(mask.max_share) }} as is_water
+select grid_id, pixel_id, water_fraction, water_fraction > {{ number(mask.max_share) }} + 1e-9 as is_water
 from shares
 {% else %}
 select cast(null as string) as grid_id, cast(null as bigint) as pixel_id, cast(null as double) as water_fraction, cast(null as boolean) as is_water

@@ -46,6 +46,7 @@ SCALAR = {
         "make_date(cast(year(d) as int), cast(month(d) as int), 1)",
     ],
     "md5": ["md5(s)"],
+    "hex": ["hex(s)", "hex(cast(s as binary))"],
     "hour": ["cast(hour(cast('2020-02-29 23:59:58' as timestamp)) as int)"],
     "minute": ["cast(minute(cast('2020-02-29 23:59:58' as timestamp)) as int)"],
     "month": ["cast(month(d) as int)"],

@@ -23,6 +23,21 @@ UPPER = "upper reach's \\n"
 
 DEPTHS = ("0-10 cm", "10-20 cm", "20-50 cm")
 
+DAY, NIGHT = "land_surface_temperature_day", "land_surface_temperature_night"
+WATER = 17
+# Well-known binary of a point at (0, 0): how a boundary looks is nothing to a table.
+POINT = b"\x01\x01" + bytes(19)
+# The months that are prepared and downscaled.
+SPRING, SUMMER = date(2018, 3, 1), date(2018, 5, 1)
+KRIGING = {
+    "model": "exponential",
+    "nugget": 0.1,
+    "partial_sill": 1.0,
+    "range_parameter_m": 2000.0,
+    "n_neighbours": 7,
+    "radius_m": 2600.0,
+}
+
 # Pixels that are unlike the others.
 CONSTANT, MOSTLY_MISSING, TIED = 0, 1, 2
 
@@ -32,7 +47,7 @@ def build_lake(root: Path) -> Warehouse:
     house = Warehouse(root)
     grid = small_grid(N_ROWS, N_COLS)
     house.grid("fine", grid)
-    house.grid("coarse", small_grid(3, 3))
+    house.grid("coarse", _coarse_grid(grid))
     _regions(house, grid)
     random = np.random.default_rng(SEED)
     house.product("field", "fine", _field(random), fills={"sm": FILL, "temperature": FILL})
@@ -43,6 +58,9 @@ def build_lake(root: Path) -> Warehouse:
     _stations(house, random)
     _terrain(house, grid)
     house.product("deep", "fine", _deep(random), time_step="month", fills={f"sm_{k}": FILL for k in range(3)})
+    _land(house, grid)
+    _prepared(house)
+    _downscaled(house)
     house.study = study()
     return house
 
@@ -75,7 +93,13 @@ def study() -> dict:
                 {"variable": "soil_moisture", "product": "deep", "layer": layer, "column": f"sm_{k}"}
                 for k, layer in enumerate(DEPTHS)
             ),
+            *_prepared_series(),
+            *_downscaled_series(),
         ],
+        "masks": {
+            "frozen": {"variable": "air_temperature", "product": "field", "below": -11},
+            "water": {"product": "land", "column": "cover", "codes": [WATER], "max_share": 0.2},
+        },
         "composites": [
             {"variable": "soil_moisture", "product": "deep", "layer": "10-50 cm", "of": ["10-20 cm", "20-50 cm"]}
         ],
@@ -87,8 +111,17 @@ def study() -> dict:
             {"factor": "lat", "coordinate": "lat"},
             {"factor": "rain", "variable": "precipitation", "product": "chirps_monthly"},
             {"factor": "air_temperature", "variable": "air_temperature", "product": "field"},
+            {"factor": "cover", "product": "land", "column": "cover", "kind": "categorical", "regrid": "mode"},
+            {"factor": "class", "product": "land", "column": "cover", "kind": "categorical", "scheme": "heihe"},
+            {"factor": "porosity", "product": "land", "column": "porosity", "regrid": "area_mean"},
+            {"factor": "octant", "product": "land", "column": "aspect", "kind": "categorical", "as": "octant"},
+            {"factor": "northness", "product": "land", "column": "aspect", "as": "northness"},
+            {"factor": "kriged_clay", "product": "soil", "column": "clay", "regrid": "kriging", "kriging": KRIGING},
+            {"factor": "greenness", "variable": "ndvi", "product": "greenness"},
+            {"factor": "by_day", "variable": DAY, "product": "skin"},
         ],
         "drivers": {
+            "factors": ["elevation", "land_cover", "clay", "lat", "rain", "air_temperature"],
             "periods": ["all", "year", "season"],
             "seasons": ["DJF", "JJA"],
             "min_pixels": 8,
@@ -96,6 +129,7 @@ def study() -> dict:
             "permutations": 9,
         },
         "correlations": {
+            "factors": ["rain", "air_temperature"],
             "unit_kinds": ["pixel", "region", "station"],
             "time_steps": ["month", "year"],
             "seasons": ["annual", "JJA"],
@@ -115,6 +149,7 @@ def study() -> dict:
                 {"before": {"product": "spl2smp", "layer": "0-5 cm"}, "after": {"product": "field", "layer": "5-10 cm"}}
             ],
             "comparisons": [
+                {"of": [{"product": "satellite", "layer": "0-5 cm"}, {"product": "thermal_linear", "layer": "0-5 cm"}]},
                 {"of": [{"product": "field", "layer": "5-10 cm"}, {"product": "spl2smp", "layer": "0-5 cm"}]},
                 {
                     "of": [{"product": "deep", "layer": "10-50 cm"}, {"product": "field", "layer": "5-10 cm"}],
@@ -154,6 +189,7 @@ def study() -> dict:
             {"factor": "land_cover"},
         ],
         "downscaling": _downscaling(),
+        "desk": {"min_years": 2, "map_periods": 12},
         "paper": "heihe",
         "stability": {"periods": ["all", "year"]},
         "rank_stability": {"max_lag_months": 3},
@@ -161,35 +197,102 @@ def study() -> dict:
     }
 
 
+def _prepared_series() -> list[dict]:
+    """A series for each way of preparing; the last two are the bands that an index is made of, and a mean of two variables."""
+    own = {"product": "patchy", "unit": "1", "monthly_statistic": "mean"}
+    return [
+        {
+            "variable": "soil_moisture",
+            "product": "patchy",
+            "layer": "0-5 cm",
+            "column": "sm",
+            "prepare": {"grid": "coarse", "max_gap_days": 4, "smoothing": {"half_width": 3, "order": 2}},
+        },
+        {**own, "variable": "kind_of_day", "column": "kind", "prepare": {"grid": "coarse", "regrid": "mode"}},
+        {
+            **own,
+            "variable": "backscatter_vv",
+            "column": "vv",
+            "unit": "dB",
+            "prepare": {"grid": "coarse", "centred_mean_days": 2},
+        },
+        {
+            **own,
+            "variable": "humidity",
+            "column": "sm",
+            "prepare": {"grid": "coarse", "regrid": "kriging", "kriging": KRIGING},
+        },
+        {"variable": "evi", "product": "greenness", "column": "nir", "prepare": {"composite_days": 16}},
+        {"variable": "ndvi", "product": "greenness", "columns": {"red": "red", "nir": "nir"}, "valid_min": 0.01},
+        {
+            "variable": "land_surface_temperature_mean",
+            "product": "era5_land_hourly",
+            "mean_of": ["skin_temperature_day", "skin_temperature_night"],
+        },
+    ]
+
+
+def _downscaled_series() -> list[dict]:
+    """What is downscaled, what is learned and fitted from."""
+    return [
+        {"variable": "soil_moisture", "product": "satellite", "layer": "0-5 cm", "column": "sm"},
+        {"variable": "soil_moisture", "product": "model", "layer": "0-5 cm", "column": "sm"},
+        *(
+            {"variable": name, "product": product, "column": column}
+            for product in ("skin", "model")
+            for name, column in ((DAY, "by_day"), (NIGHT, "by_night"))
+        ),
+    ]
+
+
 def _downscaling() -> dict:
-    """The European product on the fine grid, by series that mean something else: on the firsts of months, where all of them have values."""
-    moisture = {"variable": "soil_moisture", "product": "field", "layer": "5-10 cm"}
-    temperature = {"variable": "air_temperature", "product": "field"}
-    deep = {"variable": "soil_moisture", "product": "deep", "layer": DEPTHS[0]}
-    target = {"variable": "soil_moisture", "product": "esa_cci_combined", "layer": "0-5 cm"}
+    """Small models of every framework. Of the two windows the second has too few samples: it takes the model of the first."""
+    target = {"variable": "soil_moisture", "product": "satellite", "layer": "0-5 cm"}
+    xgb = {"n_estimators": [15], "max_depth": [2, 3], "learning_rate": [0.3]}
+    lightgbm = {"n_estimators": [15], "min_child_samples": [5], "learning_rate": [0.3]}
+    quick = {"min_samples": 40, "folds": 3, "permutations": 2}
     return {
         "grid": "fine",
         "target": target,
-        "features": ["land_cover", "elevation", "air_temperature", "rain", "day_of_year"],
-        "hold_days": {"rain": 31},
-        "min_valid_share": 0.1,
-        "unit": "land_cover",
+        "period": {"start": SPRING, "end": SUMMER},
+        "features": ["cover", "porosity", "greenness", "by_day", "day_of_year"],
+        "hold_days": {"greenness": 16},
+        "unit": "cover",
+        "water": "cover",
+        "water_classes": [WATER],
+        "max_water_share": 0.3,
+        "frozen": {"variable": "air_temperature", "product": "field", "below": 13},
         "frameworks": [
             {
                 "framework": "thermal_inertia",
-                "fit": {"soil_moisture": moisture, "day": temperature, "night": deep},
-                "day": temperature,
-                "night": deep,
-                "ndvi": deep,
-                "ndvi_hold_days": 31,
-                "land_cover": "land_cover",
-                "land_cover_scheme": "heihe",
-                "window_months": 6,
-                "min_samples": 10,
-                "min_valid_fraction": 0.3,
-                "largest": 0.27,  # so low that pixels meet it
-                "reference": [{"variable": "soil_moisture", "product": "spl2smp", "layer": "0-5 cm"}, target],
-            }
+                "fit": {
+                    "soil_moisture": {"variable": "soil_moisture", "product": "model", "layer": "0-5 cm"},
+                    "day": {"variable": DAY, "product": "model"},
+                    "night": {"variable": NIGHT, "product": "model"},
+                },
+                "day": {"variable": DAY, "product": "skin"},
+                "night": {"variable": NIGHT, "product": "skin"},
+                "ndvi": {"variable": "ndvi", "product": "greenness"},
+                "land_cover": "cover",
+                "porosity": "porosity",
+                "min_samples": 30,
+                "window_months": 2,
+                "reference": [target, {"variable": "soil_moisture", "product": "patchy", "layer": "0-5 cm"}],
+            },
+            {
+                "framework": "windows",
+                "window_days": 59,
+                "estimators": ["mlr", "xgb"],
+                "hyperparameters": {"xgb": xgb},
+                **quick,
+            },
+            {
+                "framework": "stacking",
+                "estimators": ["xgb", "lightgbm"],
+                "hyperparameters": {"xgb": {**xgb, "max_depth": [3]}, "lightgbm": lightgbm},
+                "shap_samples": 10,
+                **quick,
+            },
         ],
     }
 
@@ -319,6 +422,100 @@ def _terrain(house: Warehouse, grid: pl.DataFrame) -> None:
     house.weights("fine", "coarse", back.select(source_pixel_id="target_pixel_id", target_pixel_id="source_pixel_id"))
 
 
+def _coarse_grid(fine: pl.DataFrame) -> pl.DataFrame:
+    """Three by three cells of about two by two fine pixels, which the last column's have more of."""
+    areas = fine.group_by(_cell().alias("cell")).agg(pl.col("area_km2").sum()).sort("cell")
+    return small_grid(3, 3).with_columns(
+        lon=100.005 + 0.02 * pl.col("col_index"),
+        lat=39.995 - 0.02 * pl.col("row_index"),
+        x_m=500.0 + 2000.0 * pl.col("col_index"),
+        y_m=-500.0 - 2000.0 * pl.col("row_index"),
+        area_km2=areas["area_km2"],
+    )
+
+
+def _cell() -> pl.Expr:
+    """The coarse cell of a fine pixel."""
+    return pl.col("row_index") // 2 * 3 + (pl.col("col_index") // 2).clip(upper_bound=2)
+
+
+def _land(house: Warehouse, grid: pl.DataFrame) -> None:
+    """Forest in the west, grass in the east, two pixels of water; aspects with flat ground; weights by area to the coarse grid."""
+    own = np.random.default_rng(14)
+    col = grid["col_index"].to_numpy()
+    cover = np.where(col < 2, 1, 10)
+    cover[[8, 11]] = WATER
+    aspect = np.round(own.uniform(0, 360, N_PIXELS), 1)
+    aspect[7] = -1.0
+    house.static(
+        "land",
+        "fine",
+        pl.DataFrame(
+            {
+                "pixel_id": range(N_PIXELS),
+                "cover": pl.Series(cover, dtype=pl.Int16),
+                "aspect": aspect,
+                "porosity": np.round(own.uniform(0.35, 0.5, N_PIXELS), 3),
+            }
+        ),
+    )
+    pairs = grid.select("area_km2", source_pixel_id="pixel_id", target_pixel_id=_cell())
+    shares = pairs.with_columns(weight=pl.col("area_km2") / pl.col("area_km2").sum().over("target_pixel_id"))
+    house.weights("fine", "coarse", shares.drop("area_km2"), method="area_mean")
+
+
+def _prepared(house: Warehouse) -> None:
+    """A spring of soil moisture with gaps, a class a day, backscatter; and composites of 16 days."""
+    own = np.random.default_rng(15)
+    rows = _pixels(N_PIXELS).join(_days(SPRING, SUMMER), how="cross")
+    n = len(rows)
+    patchy = rows.with_columns(
+        sm=pl.Series(0.2 + 0.05 * _season(rows) + own.normal(0, 0.02, n), dtype=pl.Float32),
+        kind=pl.Series(own.integers(1, 4, n), dtype=pl.Int16),
+        vv=pl.Series(own.uniform(-20, -5, n), dtype=pl.Float32),
+    )
+    house.product("patchy", "fine", patchy.filter(pl.Series(own.random(n) > 0.4)))
+    composites = pl.DataFrame({"obs_date": pl.date_range(SPRING, SUMMER, interval="16d", closed="left", eager=True)})
+    rows = _pixels(N_PIXELS).join(composites, how="cross")
+    reflectances = {
+        name: pl.Series(own.uniform(low, high, len(rows)), dtype=pl.Float32)
+        for name, low, high in (("red", 0.02, 0.1), ("nir", 0.11, 0.4))
+    }
+    house.product("greenness", "fine", rows.with_columns(**reflectances))
+
+
+def _downscaled(house: Warehouse) -> None:
+    """Surface temperatures of fine pixels, and what is known of coarse cells: the wetter, the less the day warms it.
+
+    Soil moisture is from dry to above what soil can hold, so that the mean of a cell is met by some of its pixels alone, or not at all.
+    """
+    own = np.random.default_rng(16)
+    days = _days(SPRING, SUMMER)
+    wetness = days.with_columns(wet=pl.Series(own.uniform(0.03, 0.5, len(days))))
+    fine = small_grid(N_ROWS, N_COLS).select(pl.col("pixel_id").cast(pl.Int32), cell=_cell().cast(pl.Int32))
+    rows = fine.join(wetness, how="cross").with_columns(
+        wet=pl.col("wet") + pl.Series(own.normal(0, 0.04, 42 * len(days)))
+    )
+    of_cells = rows.group_by(pixel_id="cell", maintain_order=True).agg("obs_date", "wet").explode("obs_date", "wet")
+    of_cells = of_cells.group_by("pixel_id", "obs_date", maintain_order=True).agg(pl.col("wet").mean())
+    for product, grid, wet in (
+        ("skin", "fine", rows),
+        ("model", "coarse", of_cells),
+        ("satellite", "coarse", of_cells),
+    ):
+        n, moisture = len(wet), wet["wet"].to_numpy()
+        night = own.normal(0, 3, n)
+        columns = {
+            "sm": (moisture + own.normal(0, 0.01, n)).clip(0),
+            "by_day": night + 25 - 40 * moisture + own.normal(0, 1, n),
+            "by_night": night,
+        }
+        frame = wet.with_columns(**{name: pl.Series(of, dtype=pl.Float32) for name, of in columns.items()})
+        kept = {"skin": ["by_day", "by_night"], "model": list(columns), "satellite": ["sm"]}[product]
+        frame = frame.select("pixel_id", "obs_date", *kept)
+        house.product(product, grid, frame.filter(pl.Series(own.random(n) > 0.15)))
+
+
 def _regions(house: Warehouse, grid: pl.DataFrame) -> None:
     """A basin and its upper reach on both grids, with pixels that lie in part outside."""
     regions = pl.DataFrame(
@@ -333,6 +530,8 @@ def _regions(house: Warehouse, grid: pl.DataFrame) -> None:
     house.regions("basins", "fine", regions, pl.concat(members))
     coarse = _pixels(9).select("pixel_id", region_id=pl.lit("basin"), fraction=pl.lit(1.0))
     house.regions("basins", "coarse", regions, coarse)
+    geometries = house.lake / "regions" / "region" / "basins.parquet"
+    pl.read_parquet(geometries).with_columns(geometry_wkb=pl.lit(POINT)).write_parquet(geometries)
 
 
 def _stations(house: Warehouse, random: np.random.Generator) -> None:
