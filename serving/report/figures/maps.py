@@ -121,7 +121,8 @@ def _continuous(
 def _thinned(reader: Reader, grids: set[str]) -> str:
     steps = {g: reader.step(g) for g in grids if reader.step(g) > 1}
     return " ".join(
-        f"Grid {g} has more pixels than a page can show: one of every {k} rows and columns is drawn." for g, k in steps.items()
+        f"Grid {g} has more pixels than a page can show: one of every {k} rows and columns is drawn."
+        for g, k in steps.items()
     )
 
 

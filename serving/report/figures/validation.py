@@ -60,7 +60,9 @@ def scatter(reader: Reader) -> Figure:
         if len(stations) <= 14:
             body += "".join(svg.legend(510, 34 + 20 * i, [(tint[s], s[:26])]) for i, s in enumerate(stations))
         shown = (
-            f"{len(rows):,} of {choice['n']:,} match-ups, one of every {every}." if every > 1 else f"{len(rows):,} match-ups."
+            f"{len(rows):,} of {choice['n']:,} match-ups, one of every {every}."
+            if every > 1
+            else f"{len(rows):,} match-ups."
         )
         label = f"{choice['product']} · {choice['layer']} · {choice['reference_product']}"
         views.append(
