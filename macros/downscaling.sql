@@ -77,7 +77,7 @@
 {% macro downscaling_features() -%}
     {%- set factors = study_factors() -%}
     {%- set found = [] -%}
-    {%- for name in study('downscaling').features -%}
+    {%- for name in study('downscaling').features if needs('downscaling') -%}
         {%- set matching = factors | selectattr('factor', 'equalto', name) | list -%}
         {%- if name == 'day_of_year' -%}
             {%- do found.append({'position': loop.index, 'name': name, 'kind': 'continuous', 'source': 'calendar'}) -%}
@@ -97,14 +97,14 @@
 {#- The number of the target among the study's series; 0, which no series has, where nothing is downscaled. -#}
 {% macro downscaling_target() -%}
     {%- set target = study('downscaling').target -%}
-    {{ return(series_id_of(target) if target else 0) }}
+    {{ return(series_id_of(target) if target and needs('downscaling') else 0) }}
 {%- endmacro %}
 
 
 {#- The factor of the study of that name, with its number; none where no name is given. -#}
 {% macro factor_named(name) -%}
     {%- for factor in study_factors() if factor.factor == name -%}{{ return(factor) }}{%- endfor -%}
-    {%- if name is not none -%}
+    {%- if name is not none and needs('downscaling') -%}
         {{ exceptions.raise_compiler_error('downscaling names ' ~ name ~ ', which is not a factor of the study: add it to `factors`.') }}
     {%- endif -%}
     {{ return(none) }}

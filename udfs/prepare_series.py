@@ -303,8 +303,9 @@ KERNELS = (
             "1627-1639; linear interpolation between neighbours."
         ),
         example=(
-            "select unnest(prepare_series(list({'t': t::integer, 'v': v, 'is_frozen': NULL::boolean}), true, 0, 0, false, 15, 2, 1), recursive := true)\n"
-            "from (values (1, 0.21::double), (2, 0.25), (4, 0.20), (5, 0.27), (6, 0.22)) as x(t, v)"
+            "select day.t, day.v, day.is_filled from (\n"
+            "    select unnest(prepare_series(list({'t': t::integer, 'v': v, 'is_frozen': false}), true, 0, 0, false, 15, 2, 1)) as day\n"
+            "    from (values (1, 0.21::double), (2, 0.25), (4, 0.20), (5, 0.27), (6, 0.22)) as x(t, v))"
         ),
     ),
 )

@@ -146,7 +146,7 @@ def test_a_folder_is_simulated_anew_but_nothing_of_others_is_removed(tmp_path):
     (tmp_path / "truth.json").unlink()  # as an interrupted simulation leaves it
     simulate(tmp_path, **window)
     assert not (tmp_path / "ndvi" / "left_over.tif").exists()
-    assert progress == sorted(progress) and progress[-1] == (11, 11)
+    assert progress == sorted(progress) and progress[-1] == (13, 13)
     (tmp_path / "mine.csv").write_text("years of work")
     with pytest.raises(FileExistsError, match=r"mine\.csv"):
         simulate(tmp_path, **window)

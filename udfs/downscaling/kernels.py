@@ -133,6 +133,19 @@ _SETTINGS_MEANING = (
     "the splits, folds, seed ...), which models/intermediate/int_downscaling_model_task.sql writes. "
 )
 
+# A training that takes no time, for the examples of both kernels.
+_EXAMPLE = (
+    "train_downscaler(\n"
+    "    list({'pixel_id': i, 'obs_day': 20200101 + (i % 20)::integer, 'target': 0.1 + 0.002 * i, 'block_id': (i % 4)::integer, "
+    "'features': [i, i % 7]::float[]}),\n"
+    '    \'{"combine": "best", "features": ["wetness", "noise"], "is_categorical": [false, false], "estimators": ["mlr"], '
+    '"hyperparameters": {}, "min_samples": 20, "outer_share": 0.2, "train_share": 0.5, "min_ks_p": 0.05, "max_draws": 100, '
+    '"folds": 5, "folds_of": "rows", "max_fit_samples": {}, "max_search_samples": 1000, "max_score_samples": 1000, '
+    '"refit": true, "interval_level": 0.9, "interval_from": "test", "permutations": 1, "shap_samples": 0, "seed": 1}\',\n'
+    "    'example', '/tmp/soilhouse-models')[1]"
+)
+
+
 KERNELS = (
     Kernel(
         name="train_downscaler",
@@ -154,17 +167,7 @@ KERNELS = (
             "Best of five by window and stacking by terrain unit: the studies of northern China and Anhui (docs/methods.md). "
             "Intervals: Lei et al. (2018), Distribution-free predictive inference for regression, J. Am. Stat. Assoc. 113."
         ),
-        example=(
-            "select train_downscaler(\n"
-            "    list({'pixel_id': i, 'obs_day': 20200101 + (i % 20)::integer, 'target': 0.1 + 0.002 * i, 'block_id': (i % 4)::integer, "
-            "'features': [i, i % 7]::float[]}),\n"
-            '    \'{"combine": "best", "features": ["wetness", "noise"], "is_categorical": [false, false], "estimators": ["mlr"], '
-            '"hyperparameters": {}, "min_samples": 20, "outer_share": 0.2, "train_share": 0.5, "min_ks_p": 0.05, "max_draws": 100, '
-            '"folds": 5, "folds_of": "rows", "max_fit_samples": {}, "max_search_samples": 1000, "max_score_samples": 1000, '
-            '"refit": true, "interval_level": 0.9, "interval_from": "test", "permutations": 1, "shap_samples": 0, "seed": 1}\',\n'
-            "    'example', '/tmp/soilhouse-models')[1].test_r\n"
-            "from range(100) as samples(i)"
-        ),
+        example=(f"select {_EXAMPLE}.test_r\nfrom range(100) as samples(i)"),
     ),
     Kernel(
         name="predict_soil_moisture",
@@ -181,6 +184,9 @@ KERNELS = (
         nulls="Either argument NULL, a feature NULL or NaN: NULL.",
         minimum="1 row.",
         citation="The library of the estimator; trees with one thread, because the engine runs batches side by side.",
-        example="select predict_soil_moisture(null, [0.3, 12]::float[])",
+        example=(
+            f"select predict_soil_moisture('/tmp/soilhouse-models/' || {_EXAMPLE}.model_id, [50, 3]::float[]).value\n"
+            "from range(100) as samples(i)"
+        ),
     ),
 )
