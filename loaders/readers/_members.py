@@ -6,12 +6,11 @@ So a member can be a granule like any file: it is named in full where it is refu
 from __future__ import annotations
 
 import zipfile
-import zlib
 from functools import lru_cache
 from pathlib import Path
 
 from loaders.granule import BadFile
-from loaders.readers._zip import is_zip
+from loaders.readers._zip import DAMAGE, is_zip
 
 
 def list_members(archive: Path) -> list[Path]:
@@ -39,7 +38,7 @@ def read_bytes(path: Path) -> bytes:
         return _open(archive).read(member)
     except KeyError:
         raise BadFile(f"{archive.name} holds no {member}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except DAMAGE as error:
         raise BadFile(f"cannot be unpacked from {archive.name}: {error}") from error
 
 
