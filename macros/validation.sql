@@ -101,6 +101,21 @@
 {%- endmacro %}
 
 
+{#- The two steps that cut pairs into what is scored: `periods` (validation_periods) and `seasons` (season, month_number of `validation.seasons`).
+    Usage: with {{ validation_times() }}, ... -#}
+{% macro validation_times() -%}
+periods as (
+    {{ validation_periods() }}
+),
+
+seasons as (
+    select season, cast(month_number as int) as month_number
+    from {{ ref('season_calendars') }}
+    where season in ({{ literals(study('validation').seasons) }})
+)
+{%- endmacro %}
+
+
 {#- The periods that scores are of, as rows (period_kind, period_start, period_end), period_end not included. A year that the study enters or leaves
     half-way is cut there. -#}
 {% macro validation_periods() -%}

@@ -2,15 +2,7 @@
 {{ config(enabled=needs('validation')) }}
 {% set asked = study('validation') %}
 {% set period = var('study').period %}
-with periods as (
-    {{ validation_periods() }}
-),
-
-seasons as (
-    select season, cast(month_number as int) as month_number
-    from {{ ref('season_calendars') }}
-    where season in ({{ literals(asked.seasons) }})
-),
+with {{ validation_times() }},
 
 all_pairs as (
     select

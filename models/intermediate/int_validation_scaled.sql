@@ -4,15 +4,7 @@
 {{ config(enabled=needs('validation')) }}
 {% set asked = study('validation') %}
 {% set unit = ['series_id', 'reference_product', 'unit_kind', 'unit_id', 'on_values', 'period_kind', 'period_start', 'season'] %}
-with periods as (
-    {{ validation_periods() }}
-),
-
-seasons as (
-    select season, cast(month_number as int) as month_number
-    from {{ ref('season_calendars') }}
-    where season in ({{ literals(asked.seasons) }})
-),
+with {{ validation_times() }},
 
 of_period as (
     select

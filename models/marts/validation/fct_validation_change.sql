@@ -11,15 +11,7 @@ with asked_for as (
     {%- endfor %}
 ),
 
-periods as (
-    {{ validation_periods() }}
-),
-
-seasons as (
-    select season, cast(month_number as int) as month_number
-    from {{ ref('season_calendars') }}
-    where season in ({{ literals(asked.seasons) }})
-),
+{{ validation_times() }},
 
 common as (
     select
